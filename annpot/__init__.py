@@ -1,0 +1,1 @@
+"""Neural network interatomic potentials in three commands: generate, train, predict."""

@@ -1,0 +1,1 @@
+"""The command line: parse options, load settings, call one function, report."""

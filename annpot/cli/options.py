@@ -1,0 +1,66 @@
+"""Options and arguments that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from annpot.settings import Settings
+
+DEFAULT_SETTINGS = Path("in.yaml")
+
+settings_file = click.argument(
+    "settings", required=False, type=click.Path(path_type=Path)
+)
+set_ = click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Override a key of the settings, e.g. train.epochs=500; may be repeated.",
+)
+as_json = click.option(
+    "--json", "as_json", is_flag=True, help="Print the result as JSON."
+)
+
+
+def load(
+    path: Path | None, overrides: tuple[str, ...], options: dict[str, Any]
+) -> tuple[Settings, Path | None]:
+    """Return the settings, and the file they come from, if there is one.
+
+    Without ``path``, ``in.yaml`` is read if it exists. Options win over ``--set``, and
+    that over the file; options that are ``None`` were not given.
+    """
+    from annpot.settings import load_settings, read_override
+
+    if path is None and DEFAULT_SETTINGS.exists():
+        path = DEFAULT_SETTINGS
+    values = dict(read_override(text) for text in overrides)
+    values |= {key: value for key, value in options.items() if value is not None}
+    return load_settings(path, values), path
+
+
+def number(text: str | None) -> object:
+    """Return the value of an option as YAML reads it; the settings check it."""
+    from annpot.settings import read_override
+
+    return None if text is None else read_override(f"option={text}")[1]
+
+
+def file_names(files: tuple[str, ...], files_from: str | None) -> list[str]:
+    """Return the names of the files to predict, those in lists included."""
+    if "-" in files:
+        if files_from is not None:
+            raise click.UsageError("'-' and --files-from exclude each other")
+        files_from = "-"
+    names = [name for name in files if name != "-"]
+    if files_from is not None:
+        with click.open_file(files_from) as lines:
+            names += [line.strip() for line in lines if line.strip()]
+    if not names:
+        raise click.UsageError("no structure files given, expected some")
+    return names

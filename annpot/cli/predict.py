@@ -1,0 +1,95 @@
+"""The command ``annpot predict``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from annpot.cli import options
+
+
+@click.command()
+@click.argument("files", nargs=-1)
+@click.option(
+    "-p",
+    "--potential",
+    help="Potential to use.  [default: predict.potential, potential.h5]",
+)
+@click.option(
+    "--files-from",
+    type=click.Path(),
+    help="Read the names of files from this file, one per line; '-': standard input.",
+)
+@click.option("--index", default=":", show_default=True, help="Which of each file.")
+@click.option("--format", "format_", help="ASE's name of the format of the files.")
+@click.option("--forces", is_flag=True, default=None, help="Print forces, eV/angstrom.")
+@click.option(
+    "--stress", is_flag=True, default=None, help="Print stresses, eV/angstrom^3."
+)
+@click.option(
+    "--atomic-energies", is_flag=True, default=None, help="Print atomic energies, eV."
+)
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), help="Write all to an extxyz."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
+@click.option("--fail-on", help="extrapolation: exit with code 3 if there is any.")
+@options.set_
+@click.pass_context
+def predict(
+    ctx: click.Context,
+    files: tuple[str, ...],
+    potential: str | None,
+    files_from: str | None,
+    index: str,
+    format_: str | None,
+    forces: bool | None,
+    stress: bool | None,
+    atomic_energies: bool | None,
+    output: Path | None,
+    as_json: bool,
+    fail_on: str | None,
+    overrides: tuple[str, ...],
+) -> None:
+    """Predict energies and forces of the structures in FILES.
+
+    FILES are structure files of any format, '-' reads their names from standard input.
+    """
+    loaded, _ = options.load(
+        None,
+        overrides,
+        {
+            "predict.potential": potential,
+            "predict.forces": forces,
+            "predict.stress": stress,
+            "predict.atomic_energies": atomic_energies,
+            "predict.fail_on": fail_on,
+        },
+    )
+    names = options.file_names(files, files_from)
+
+    from annpot.cli import report
+    from annpot.cli.predictions import Predictions
+    from annpot.potential import Potential
+    from annpot.prediction import predict as run
+    from annpot.structures.reading import read_structures
+
+    report.announce_compilation()
+    model = Potential.load(loaded.predict.potential)
+    structures = (
+        structure
+        for name in report.progress(names, "predict")
+        for structure in read_structures(name, index=index, format=format_)
+    )
+    predictions = run(
+        model,
+        structures,
+        stress=loaded.predict.stress or as_json or output is not None,
+        batch_atoms=loaded.predict.batch_atoms,
+    )
+    with Predictions(loaded.predict, as_json, output) as table:
+        for prediction in predictions:
+            table.add(prediction)
+    if loaded.predict.fail_on == "extrapolation" and table.n_extrapolating:
+        ctx.exit(3)

@@ -1,0 +1,205 @@
+"""The output of ``annpot predict``: a table, JSON lines, an extxyz, and warnings."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import asdict
+from pathlib import Path
+from typing import IO, Any
+
+import click
+import numpy as np
+
+from annpot.cli.report import print_json, say
+from annpot.extrapolation import LEVELS
+from annpot.prediction import Prediction
+from annpot.settings import PredictSettings
+from annpot.training import Errors, compute_errors
+
+MAX_WARNINGS = 20
+"""Lines of warnings; the table flags all structures."""
+
+
+class Predictions:
+    """Prints predictions one by one, and a summary at the end."""
+
+    def __init__(
+        self, settings: PredictSettings, as_json: bool, output: Path | None
+    ) -> None:
+        self._settings, self._as_json, self._output = settings, as_json, output
+        self._stack = contextlib.ExitStack()
+        self._file: IO[str] | None = None
+        self._dE: list[tuple[float, int]] = []
+        self._dF: list[Any] = []
+        self.n_structures = 0
+        self.n_extrapolating = 0
+        self.n_far = 0
+
+    def __enter__(self) -> Predictions:
+        """Open the file to write, and print the head of the table."""
+        if self._output is not None:
+            self._file = self._stack.enter_context(
+                open(self._output, "w", encoding="utf-8")
+            )
+        if not self._as_json:
+            click.echo(
+                "# file structure atoms energy(eV) energy/atom(eV) "
+                "max_force(eV/angstrom) extrapolation"
+            )
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Print the summary, unless an error ended the table."""
+        self._stack.close()
+        if kind is None:
+            self._summarise()
+
+    def add(self, prediction: Prediction) -> None:
+        """Print one prediction."""
+        self.n_structures += 1
+        self._collect_errors(prediction)
+        if prediction.finding is not None:
+            self._warn(prediction)
+        if self._as_json:
+            print_json(as_record(prediction))
+        else:
+            self._print_row(prediction)
+        if self._file is not None:
+            write_extxyz(self._file, prediction)
+
+    def _warn(self, prediction: Prediction) -> None:
+        finding, structure = prediction.finding, prediction.structure
+        assert finding is not None
+        self.n_extrapolating += 1
+        self.n_far += finding.level == 2
+        if self.n_extrapolating <= MAX_WARNINGS:
+            say(
+                f"annpot-warning: extrapolation file={structure.file} "
+                f"structure={structure.index} {finding}"
+            )
+        elif self.n_extrapolating == MAX_WARNINGS + 1:
+            say("annpot-warning: more structures extrapolate; the table flags them")
+
+    def _print_row(self, prediction: Prediction) -> None:
+        structure, settings = prediction.structure, self._settings
+        n_atoms, forces_nc = len(structure), prediction.forces_nc
+        assert forces_nc is not None
+        largest = np.sqrt(np.max(np.sum(forces_nc**2, axis=1)))
+        click.echo(
+            f"{structure.file} {structure.index} {n_atoms} {prediction.energy:.8f} "
+            f"{prediction.energy / n_atoms:.8f} {largest:.6f} {level_of(prediction)}"
+        )
+        if settings.stress:
+            stress_v = prediction.stress_v
+            words = ["none"] if stress_v is None else [f"{x:.10f}" for x in stress_v]
+            click.echo(f"  stress {' '.join(words)}")
+        if settings.forces or settings.atomic_energies:
+            for n, symbol in enumerate(structure.symbols):
+                words = [f"  {n} {symbol}"]
+                if settings.forces:
+                    words += [f"{x:.8f}" for x in forces_nc[n]]
+                if settings.atomic_energies:
+                    words.append(f"{prediction.atomic_energies[n]:.8f}")
+                click.echo(" ".join(words))
+
+    def _collect_errors(self, prediction: Prediction) -> None:
+        structure = prediction.structure
+        if prediction.reference_energy is not None:
+            dE = prediction.energy - prediction.reference_energy
+            self._dE.append((dE, len(structure)))
+        if structure.forces_nc is not None and prediction.forces_nc is not None:
+            self._dF.append(prediction.forces_nc - structure.forces_nc)
+
+    def _summarise(self) -> None:
+        if self._dE or self._dF:
+            dE_s, atoms_s = np.array(self._dE or [(np.nan, 1)]).T
+            dF_nc = np.concatenate(self._dF or [np.full((1, 3), np.nan)])
+            self._print_errors(compute_errors(dE_s, atoms_s.astype(int), dF_nc))
+        if self.n_extrapolating:
+            say(
+                f"annpot-summary: structures={self.n_structures} "
+                f"extrapolating={self.n_extrapolating} high={self.n_far}"
+            )
+        if self._output is not None:
+            say(f"wrote {self._output}")
+
+    def _print_errors(self, errors: Errors) -> None:
+        lines = [
+            f"errors of {len(self._dE)} energies: RMSE {1000 * errors.energy_rmse:.3f}"
+            f" MAE {1000 * errors.energy_mae:.3f} meV/atom",
+            f"errors of forces of {len(self._dF)} structures: RMSE "
+            f"{1000 * errors.force_rmse:.3f} MAE {1000 * errors.force_mae:.3f} "
+            "meV/angstrom",
+        ]
+        for line, known in zip(lines, (self._dE, self._dF), strict=True):
+            if known and self._as_json:
+                say(line)
+            elif known:
+                click.echo(f"# {line}")
+
+
+def level_of(prediction: Prediction) -> str:
+    """Return ``none``, ``low``, ``high`` or, without training data, ``unknown``."""
+    if prediction.extrapolates is None:
+        return "unknown"
+    return LEVELS[prediction.finding.level if prediction.finding else 0]
+
+
+def as_record(prediction: Prediction) -> dict[str, Any]:
+    """Return a prediction with its references, JSON-ready."""
+    structure, finding = prediction.structure, prediction.finding
+    extrapolation: dict[str, Any] = {"level": level_of(prediction)}
+    if prediction.level_n is not None:
+        extrapolation["atoms"] = np.flatnonzero(prediction.level_n)
+        extrapolation["distance"] = prediction.distance_n
+    if finding is not None:
+        extrapolation["worst"] = {**asdict(finding), "level": LEVELS[finding.level]}
+    record = {
+        "file": structure.file,
+        "frame": structure.index,
+        "n_atoms": len(structure),
+        "energy": prediction.energy,
+        "forces": prediction.forces_nc,
+        "stress": prediction.stress_v,
+        "atomic_energies": prediction.atomic_energies,
+        "extrapolation": extrapolation,
+    }
+    references = {
+        "energy": prediction.reference_energy,
+        "forces": structure.forces_nc,
+        "stress": structure.stress_v,
+    }
+    known = {key: value for key, value in references.items() if value is not None}
+    return record | ({"reference": known} if known else {})
+
+
+def write_extxyz(file: IO[str], prediction: Prediction) -> None:
+    """Append a prediction in ASE's conventions; references get the prefix ``REF_``."""
+    from ase import Atoms
+    from ase.calculators.singlepoint import SinglePointCalculator
+    from ase.io.extxyz import write_extxyz as write
+
+    structure = prediction.structure
+    atoms = Atoms(
+        structure.symbols,
+        structure.positions_nc,
+        cell=structure.cell_cc,
+        pbc=structure.pbc_c,
+        info={"file": structure.file, "extrapolation": level_of(prediction)},
+    )
+    results = {
+        "energy": prediction.energy,
+        "forces": prediction.forces_nc,
+        "energies": prediction.atomic_energies,
+        "stress": prediction.stress_v,
+    }
+    atoms.calc = SinglePointCalculator(
+        atoms, **{key: value for key, value in results.items() if value is not None}
+    )
+    if prediction.level_n is not None:
+        atoms.set_array("extrapolation_level", prediction.level_n)
+    if prediction.reference_energy is not None:
+        atoms.info["REF_energy"] = prediction.reference_energy
+    if structure.forces_nc is not None:
+        atoms.set_array("REF_forces", structure.forces_nc)
+    write(file, [atoms])

@@ -1,0 +1,77 @@
+"""The command ``annpot train``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from annpot.cli import options
+
+
+@click.command()
+@options.settings_file
+@click.option(
+    "-i",
+    "--input",
+    "input_",
+    help="Fingerprint set to read.  [default: train.input, fingerprints.h5]",
+)
+@click.option(
+    "-o",
+    "--output",
+    help="Potential to write.  [default: train.output, potential.h5]",
+)
+@click.option("--method", help="lbfgs or adam.  [default: train.method, lbfgs]")
+@click.option("--epochs", help="Largest number of epochs.  [default: train.epochs]")
+@click.option("--seed", help="Seed of all random numbers.  [default: train.seed, 0]")
+@click.option(
+    "--time-limit", help="Stop after this time, e.g. 90s or 2h.  [default: none]"
+)
+@options.set_
+@options.as_json
+@click.pass_context
+def train(
+    ctx: click.Context,
+    settings: Path | None,
+    input_: str | None,
+    output: str | None,
+    method: str | None,
+    epochs: str | None,
+    seed: str | None,
+    time_limit: str | None,
+    overrides: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Fit a potential to a fingerprint set.
+
+    SETTINGS is a YAML file, by default in.yaml if there is one. Ctrl-C ends the
+    training and keeps the best potential so far.
+    """
+    loaded, _ = options.load(
+        settings,
+        overrides,
+        {
+            "train.input": input_,
+            "train.output": output,
+            "train.method": method,
+            "train.epochs": options.number(epochs),
+            "train.seed": options.number(seed),
+            "train.time_limit": time_limit,
+        },
+    )
+
+    from annpot.cli import report
+    from annpot.fingerprints import load_set
+    from annpot.format.writing import check_writable
+    from annpot.training import train as run
+
+    report.announce_compilation()
+    check_writable(loaded.train.output)
+    fingerprints = load_set(loaded.train.input)
+    with report.EpochTable(loaded.train) as table:
+        result = run(fingerprints, loaded.train, table.plan, table.epoch)
+    result.potential.save(loaded.train.output, loaded.model_dump_json())
+    report.training(result, loaded.train, as_json)
+    if result.reason == "interrupted":
+        ctx.exit(130)

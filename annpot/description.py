@@ -1,0 +1,143 @@
+"""What is in a fingerprint set or a potential, and whether it holds."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from annpot.errors import FileFormatError
+from annpot.fingerprints import load_set
+from annpot.format import container, reading
+from annpot.potential import Potential
+
+TOLERANCE = 1e-9
+"""Largest deviation from the test vectors in eV/atom and eV/angstrom."""
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What was checked of a file."""
+
+    checksum: str
+    energy_deviation: float | None
+    """Largest deviation from the test vectors, eV/atom; ``None`` for a set."""
+    force_deviation: float | None
+    """eV/angstrom."""
+
+
+def describe(path: Path) -> dict[str, Any]:
+    """Return what is in a file, JSON-ready.
+
+    Raises
+    ------
+    FileFormatError
+        If it is damaged, of no known kind or of a newer version.
+    """
+    with reading.open_checked(path) as file:
+        header: dict[str, Any] = {
+            name: reading.read_attribute(file, name, str)
+            for name in (
+                container.KIND,
+                container.UNITS,
+                container.WRITER,
+                container.CREATED,
+                container.SHA256,
+            )
+        }
+        header["version"] = reading.read_attribute(file, container.VERSION, int)
+        settings = reading.read_text(file, container.SETTINGS)
+    description = {"file": str(path), **header}
+    if header[container.KIND] == container.FINGERPRINTS:
+        description |= _describe_set(path)
+    else:
+        description |= _describe_potential(Potential.load(path))
+    try:
+        description["settings"] = json.loads(settings)
+    except ValueError:
+        raise FileFormatError(f"'{path}', settings: not JSON") from None
+    return description
+
+
+def _describe_set(path: Path) -> dict[str, Any]:
+    fingerprints = load_set(path)
+    batch, labels = fingerprints.batch, fingerprints.labels
+    counts = np.bincount(batch.species_n, minlength=len(batch.species))
+    sets = labels.sets
+    return {
+        "species": _by_species(batch.species, counts.tolist()),
+        "reference_energies": _by_species(
+            batch.species, fingerprints.reference_energies.tolist()
+        ),
+        "n_structures": batch.n_structures,
+        "n_atoms": batch.n_atoms,
+        "n_with_forces": int(
+            np.isfinite(labels.forces_nc[batch.first_s[:-1], 0]).sum()
+        ),
+        "n_with_stress": int(np.isfinite(labels.stress_sv[:, 0]).sum()),
+        "sets": {name or "unassigned": sets.count(name) for name in sorted(set(sets))},
+        "groups": {
+            name: labels.groups.count(name)
+            for name in sorted(set(labels.groups))
+            if name
+        },
+        "descriptor": fingerprints.descriptor.to_dict(),
+        "n_features": _by_species(
+            batch.species, fingerprints.descriptor.n_features_s.tolist()
+        ),
+    }
+
+
+def _describe_potential(potential: Potential) -> dict[str, Any]:
+    species = potential.species
+    return {
+        "species": list(species),
+        "reference_energies": _by_species(
+            species, potential.reference_energies.tolist()
+        ),
+        "cutoff": potential.descriptor.cutoffs[-1],
+        "descriptor": potential.descriptor.to_dict(),
+        "networks": {
+            symbol: {
+                "layers": list(model.network.sizes),
+                "activations": list(model.network.activations),
+                "n_weights": model.network.n_weights,
+            }
+            for symbol, model in zip(species, potential.models, strict=True)
+        },
+        "n_test_vectors": potential.test_vectors.batch.n_structures
+        if potential.test_vectors
+        else 0,
+        "provenance": potential.provenance,
+    }
+
+
+def _by_species(species: tuple[str, ...], values: list[Any]) -> dict[str, Any]:
+    return dict(zip(species, values, strict=True))
+
+
+def verify_file(path: Path) -> Verification:
+    """Check the checksum of a file, and the test vectors of a potential.
+
+    Raises
+    ------
+    FileFormatError
+        If the content does not have its checksum, or the potential gives other
+        energies or forces than when it was written.
+    """
+    with reading.open_checked(path) as file:
+        reading.verify_checksum(file)
+        checksum = reading.read_attribute(file, container.SHA256, str)
+        kind = reading.read_attribute(file, container.KIND, str)
+    if kind != container.POTENTIAL:
+        return Verification(checksum, None, None)
+    dE, dF = Potential.load(path).verify()
+    if not max(dE, dF) <= TOLERANCE:
+        raise FileFormatError(
+            f"'{path}': this potential gives other energies (by {dE:.1e} eV/atom) and "
+            f"forces (by {dF:.1e} eV/angstrom) than when it was written"
+        )
+    return Verification(checksum, dE, dF)

@@ -1,0 +1,318 @@
+"""The fingerprint set: structures, references and features, as generate leaves them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+
+from annpot.descriptors import Descriptor, Features, descriptor_from_dict
+from annpot.errors import FileFormatError
+from annpot.format import container, reading, writing
+from annpot.scaling import Statistics
+from annpot.structures.structure import Array, Batch, Integers, Structure
+
+SETS = ("", "train", "validation", "test")
+"""Names of the codes in ``/structures/set``; the first: not assigned."""
+
+
+@dataclass(frozen=True)
+class Labels:
+    """What is known of each structure beside its geometry."""
+
+    energy_s: Array
+    """Total energies, eV."""
+    forces_nc: Array
+    """eV/angstrom; NaN where a structure has none."""
+    stress_sv: Array
+    """eV/angstrom^3, Voigt order, ``dE/dstrain / volume``; NaN where not known."""
+    weight_s: Array
+    files: list[str]
+    index_s: Integers
+    groups: list[str]
+    """Name of the group of each structure, possibly empty."""
+    sets: list[str]
+    """One of `SETS` for each structure."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One structure of a set with what its group says of it."""
+
+    structure: Structure
+    energy: float
+    group: str
+    set: str
+    weight: float
+
+
+@dataclass(frozen=True)
+class Environments:
+    """What a set tells about the surroundings of its atoms."""
+
+    shortest_st: Array
+    """Shortest distance between species s and t, angstrom; infinite if none."""
+    neighbours_s: Array
+    """Least, mean and largest number of neighbours; shape=(n_species, 3)."""
+
+
+@dataclass(frozen=True)
+class FingerprintSet:
+    """A set as loaded; the features stay in the file, `load_features` reads them."""
+
+    path: Path
+    sha256: str
+    settings: str
+    descriptor: Descriptor
+    reference_energies: Array
+    batch: Batch
+    labels: Labels
+    statistics: list[Statistics]
+    environments: Environments
+
+
+class Writer:
+    """Writes a set batch by batch; what it holds in memory does not grow."""
+
+    def __init__(self, file: h5py.File, descriptor: Descriptor) -> None:
+        self._file, self._species = file, descriptor.species
+        writing.write_text(file, container.DESCRIPTOR, json.dumps(descriptor.to_dict()))
+        writing.write_strings(file, container.SPECIES, descriptor.species)
+        group = file.create_group(container.STRUCTURES)
+        rows = {
+            container.N_ATOMS: ((), np.int64),
+            container.SPECIES_INDEX: ((), np.int64),
+            container.POSITIONS: ((3,), np.float64),
+            container.CELLS: ((3, 3), np.float64),
+            container.PERIODIC: ((3,), np.uint8),
+            container.ENERGY: ((), np.float64),
+            container.FORCES: ((3,), np.float64),
+            container.STRESS: ((6,), np.float64),
+            container.WEIGHT: ((), np.float64),
+            container.FILES: ((), np.uint8),
+            container.INDEX: ((), np.int64),
+            container.GROUPS: ((), np.uint8),
+            container.SET: ((), np.uint8),
+        }
+        self._rows = {
+            name: writing.create_rows(group, name, shape, dtype)
+            for name, (shape, dtype) in rows.items()
+        }
+        features = file.create_group(container.FEATURES)
+        self._features = [
+            writing.create_rows(features, symbol, (int(n_features),))
+            for symbol, n_features in zip(
+                descriptor.species, descriptor.n_features_s, strict=True
+            )
+        ]
+
+    def append(self, entries: Sequence[Entry], features: Features) -> None:
+        """Append a batch and flush it to the disk."""
+        batch = features.batch
+        structures = [entry.structure for entry in entries]
+        columns: dict[str, npt.ArrayLike] = {
+            container.N_ATOMS: batch.atoms_s,
+            container.SPECIES_INDEX: batch.species_n,
+            container.POSITIONS: batch.positions_nc,
+            container.CELLS: batch.cells_scc,
+            container.PERIODIC: batch.pbc_sc.astype(np.uint8),
+            container.ENERGY: [entry.energy for entry in entries],
+            container.FORCES: np.concatenate([_forces(s) for s in structures]),
+            container.STRESS: np.array([_stress(s) for s in structures]),
+            container.WEIGHT: [entry.weight for entry in entries],
+            container.INDEX: [s.index for s in structures],
+            container.SET: np.array([SETS.index(e.set) for e in entries], np.uint8),
+        }
+        for name, values in columns.items():
+            writing.append(self._rows[name], values)
+        files, groups = self._rows[container.FILES], self._rows[container.GROUPS]
+        writing.append_strings(files, [s.file for s in structures])
+        writing.append_strings(groups, [entry.group for entry in entries])
+        blocks = features.blocks(features.G_f)
+        for dataset, G_nf in zip(self._features, blocks, strict=True):
+            writing.append(dataset, G_nf)
+        self._file.flush()
+
+    def finish(
+        self,
+        reference_energies: Array,
+        statistics: Sequence[Statistics],
+        environments: Environments,
+    ) -> None:
+        """Write what is known only after the last structure."""
+        file = self._file
+        writing.write_array(file, container.REFERENCE_ENERGIES, reference_energies)
+        group = file.create_group(container.STATISTICS)
+        writing.write_array(group, container.SHORTEST, environments.shortest_st)
+        writing.write_array(group, container.NEIGHBOURS, environments.neighbours_s)
+        for symbol, values in zip(self._species, statistics, strict=True):
+            write_statistics(group.create_group(symbol), values)
+
+
+def _forces(structure: Structure) -> Array:
+    if structure.forces_nc is None:
+        return np.full((len(structure), 3), np.nan)
+    return structure.forces_nc
+
+
+def _stress(structure: Structure) -> Array:
+    return np.full(6, np.nan) if structure.stress_v is None else structure.stress_v
+
+
+def write_statistics(group: h5py.Group, statistics: Statistics) -> None:
+    """Write the statistics of one species."""
+    writing.write_attribute(group, container.N_ATOMS, statistics.n_atoms)
+    writing.write_array(group, container.MIN, statistics.min_f)
+    writing.write_array(group, container.MAX, statistics.max_f)
+    writing.write_array(group, container.MEAN, statistics.mean_f)
+    writing.write_array(group, container.COVARIANCE, statistics.covariance_ff)
+
+
+def read_statistics(group: h5py.Group, n_features: int) -> Statistics:
+    """Return the statistics of one species."""
+    n = (n_features,)
+    return Statistics(
+        n_atoms=reading.read_attribute(group, container.N_ATOMS, int),
+        min_f=reading.read_array(group, container.MIN, n),
+        max_f=reading.read_array(group, container.MAX, n),
+        mean_f=reading.read_array(group, container.MEAN, n),
+        covariance_ff=reading.read_array(group, container.COVARIANCE, n * 2),
+    )
+
+
+@contextmanager
+def create_set(path: Path, descriptor: Descriptor, settings: str) -> Iterator[Writer]:
+    """Write the set ``path``; it gets its name when the with-block ends."""
+    with writing.create(path, container.FINGERPRINTS, settings) as file:
+        yield Writer(file, descriptor)
+
+
+def read_descriptor(file: h5py.File) -> Descriptor:
+    """Return the descriptor of a set or potential.
+
+    Raises
+    ------
+    FileFormatError
+        If it is malformed, or of a type that this annpot does not know.
+    """
+    text = reading.read_text(file, container.DESCRIPTOR)
+    try:
+        recipe = json.loads(text)
+        if not isinstance(recipe, dict):
+            raise FileFormatError("the descriptor is no JSON object")
+        return descriptor_from_dict(recipe)
+    except (ValueError, RecursionError, FileFormatError) as error:
+        raise FileFormatError(f"'{file.filename}', descriptor: {error}") from None
+
+
+def load_set(path: Path) -> FingerprintSet:
+    """Return the fingerprint set ``path``.
+
+    Raises
+    ------
+    FileFormatError
+        If the file is damaged, of another kind or of a newer version.
+    """
+    with reading.open_checked(path, container.FINGERPRINTS) as file:
+        descriptor = read_descriptor(file)
+        n_species = len(descriptor.species)
+        statistics = reading.read_group(file, container.STATISTICS)
+        return FingerprintSet(
+            path=path,
+            sha256=reading.read_attribute(file, container.SHA256, str),
+            settings=reading.read_text(file, container.SETTINGS),
+            descriptor=descriptor,
+            reference_energies=reading.read_array(
+                file, container.REFERENCE_ENERGIES, (n_species,)
+            ),
+            batch=read_batch(
+                reading.read_group(file, container.STRUCTURES), descriptor.species
+            ),
+            labels=_read_labels(file),
+            statistics=[
+                read_statistics(reading.read_group(statistics, symbol), int(n_features))
+                for symbol, n_features in zip(
+                    descriptor.species, descriptor.n_features_s, strict=True
+                )
+            ],
+            environments=Environments(
+                reading.read_array(
+                    statistics, container.SHORTEST, (n_species,) * 2, finite=False
+                ),
+                reading.read_array(statistics, container.NEIGHBOURS, (n_species, 3)),
+            ),
+        )
+
+
+def read_batch(group: h5py.Group, species: tuple[str, ...]) -> Batch:
+    """Return the geometry of the structures in ``group``.
+
+    Raises
+    ------
+    FileFormatError
+        If counts or indices do not fit together.
+    """
+    where = f"'{group.file.filename}', {group.name}"
+    atoms_s = reading.read_array(group, container.N_ATOMS, (None,), np.int64)
+    n_structures, n_atoms = len(atoms_s), int(atoms_s.sum())
+    species_n = reading.read_array(group, container.SPECIES_INDEX, (n_atoms,), np.int64)
+    if atoms_s.min(initial=1) < 1:
+        raise FileFormatError(f"{where}: a structure without atoms")
+    if species_n.min(initial=0) < 0 or species_n.max(initial=0) >= len(species):
+        raise FileFormatError(f"{where}: an index that is not in the table of species")
+    return Batch(
+        species=species,
+        species_n=species_n,
+        positions_nc=reading.read_array(group, container.POSITIONS, (n_atoms, 3)),
+        cells_scc=reading.read_array(group, container.CELLS, (n_structures, 3, 3)),
+        pbc_sc=reading.read_array(
+            group, container.PERIODIC, (n_structures, 3), np.uint8
+        ).astype(bool),
+        first_s=np.concatenate([[0], np.cumsum(atoms_s)]),
+    )
+
+
+def _read_labels(file: h5py.File) -> Labels:
+    group = reading.read_group(file, container.STRUCTURES)
+    energy_s = reading.read_array(group, container.ENERGY, (None,))
+    n_structures = len(energy_s)
+    set_s = reading.read_array(group, container.SET, (n_structures,), np.uint8)
+    if set_s.max(initial=0) >= len(SETS):
+        raise FileFormatError(f"'{file.filename}': code {set_s.max()} is not of a set")
+    labels = Labels(
+        energy_s=energy_s,
+        forces_nc=reading.read_array(group, container.FORCES, (None, 3), finite=False),
+        stress_sv=reading.read_array(
+            group, container.STRESS, (n_structures, 6), finite=False
+        ),
+        weight_s=reading.read_array(group, container.WEIGHT, (n_structures,)),
+        files=reading.read_strings(group, container.FILES),
+        index_s=reading.read_array(group, container.INDEX, (n_structures,), np.int64),
+        groups=reading.read_strings(group, container.GROUPS),
+        sets=[SETS[code] for code in set_s],
+    )
+    if not len(labels.files) == len(labels.groups) == n_structures:
+        raise FileFormatError(
+            f"'{file.filename}': {len(labels.files)} file names and "
+            f"{len(labels.groups)} groups found, {n_structures} expected"
+        )
+    return labels
+
+
+def load_features(path: Path) -> list[Array]:
+    """Return the features ``G_nf`` of the atoms of each species, in the set's order."""
+    with reading.open_checked(path, container.FINGERPRINTS) as file:
+        descriptor = read_descriptor(file)
+        group = reading.read_group(file, container.FEATURES)
+        return [
+            reading.read_array(group, symbol, (None, int(n_features)))
+            for symbol, n_features in zip(
+                descriptor.species, descriptor.n_features_s, strict=True
+            )
+        ]

@@ -1,0 +1,311 @@
+"""Read files in the annpot format, whoever made them: nothing in a file is trusted.
+
+All checks come before the first read: what is inside the file only, of plain types,
+and not much larger in memory than on the disk. Any damage that HDF5 notices later is a
+`FileFormatError` too, as long as it is read by the functions of this module.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+
+from annpot.errors import FileFormatError
+from annpot.format import container
+
+Shape = tuple[int | None, ...]
+_Scalar = TypeVar("_Scalar", str, bool, int, float)
+
+_MAX_ATTRIBUTES = 100
+_MAX_ATTRIBUTE_BYTES = 64 * 1024
+_MAX_RANK = 8
+_MAX_CHUNK_BYTES = 64 * 2**20
+# A tiny compressed file can unfold to petabytes: in memory, all datasets together may
+# take this many bytes, and this many times the size of the file on top.
+_FREE_BYTES = 64 * 2**20
+_MAX_EXPANSION = 100
+
+_DTYPES = {"<f8", "<f4", "<i8", "<i4", "|i1", "|u1", "|b1"}
+_LAYOUTS = {h5py.h5d.COMPACT, h5py.h5d.CONTIGUOUS, h5py.h5d.CHUNKED}
+_FILTERS = {
+    h5py.h5z.FILTER_DEFLATE,
+    h5py.h5z.FILTER_SHUFFLE,
+    h5py.h5z.FILTER_FLETCHER32,
+}
+# NumPy kinds that are read as a wanted kind.
+_READ_AS = {"f": "f", "i": "iu", "u": "u", "b": "b", "S": "S"}
+_NUMPY_KIND = {str: "S", bool: "b", int: "i", float: "f"}
+
+# What h5py raises, somewhere, for one or the other kind of damage.
+_H5PY_ERRORS = (OSError, RuntimeError, LookupError, ValueError, TypeError, MemoryError)
+
+
+@contextlib.contextmanager
+def open_checked(path: Path, kind: str | None = None) -> Iterator[h5py.File]:
+    """Open a complete file in the annpot format, of ``kind`` if given, for reading."""
+    with _damage_named(f"'{path}'"):
+        if not path.exists():
+            raise FileFormatError(f"'{path}': no such file")
+        if not path.is_file():
+            raise FileFormatError(f"'{path}' is not a file")
+        path.open("rb").close()  # here the system says best why it may not be read
+        if not h5py.is_hdf5(path):
+            raise FileFormatError(f"'{path}' is not an annpot file (HDF5 expected)")
+        file = h5py.File(path, "r", locking="best-effort")
+    try:
+        with _damage_named(f"'{path}'"):
+            _check_version(file)
+            _check_safety(file)
+            _check_header(file, kind)
+        yield file
+    finally:
+        file.close()
+
+
+@contextlib.contextmanager
+def _damage_named(where: str) -> Iterator[None]:
+    try:
+        yield
+    except _H5PY_ERRORS as error:
+        system = getattr(error, "strerror", None)
+        reason = " ".join((system or f"the file is damaged ({error})").split())
+        raise FileFormatError(f"{where} cannot be read: {reason:.300}") from error
+
+
+def _check_version(file: h5py.File) -> None:
+    name = f"'{file.filename}'"
+    for attribute in (container.FORMAT, container.VERSION):
+        if attribute not in file.attrs:
+            raise FileFormatError(f"{name} is an HDF5 file, but not an annpot file")
+        _check_attribute(file, attribute)
+    if read_attribute(file, container.FORMAT, str) != container.FORMAT_NAME:
+        raise FileFormatError(f"{name} is an HDF5 file, but not an annpot file")
+    version = read_attribute(file, container.VERSION, int)
+    if version > container.NEWEST_VERSION:
+        raise FileFormatError(
+            f"{name} was written by annpot format version {version}, this annpot reads "
+            f"up to {container.NEWEST_VERSION}: please upgrade annpot"
+        )
+    if version < 1:
+        raise FileFormatError(f"{name}: there is no annpot format version {version}")
+
+
+def _check_header(file: h5py.File, wanted: str | None) -> None:
+    name = f"'{file.filename}'"
+    kind = read_attribute(file, container.KIND, str)
+    if kind not in container.KINDS:
+        raise FileFormatError(f"{name} is of an unknown kind, {kind!a:.50}")
+    if wanted is not None and kind != wanted:
+        noun, command = container.KINDS[wanted]
+        raise FileFormatError(
+            f"{name} is {container.KINDS[kind].noun}, expected {noun}: "
+            f"'{command}' makes one"
+        )
+    units = read_attribute(file, container.UNITS, str)
+    if units != container.UNITS_TEXT:
+        raise FileFormatError(
+            f"{name}: units {container.UNITS_TEXT!r} expected, found {units!a:.100}"
+        )
+    if container.COMPLETE not in file.attrs:
+        raise FileFormatError(
+            f"{name} is incomplete, its writing was interrupted: "
+            f"please run '{container.KINDS[kind].command}' again"
+        )
+
+
+def _check_safety(file: h5py.File) -> None:
+    """Refuse a file that is dangerous to read, by what it says about its content."""
+    free = _FREE_BYTES + _MAX_EXPANSION * Path(file.filename).stat().st_size
+    for item in container.iterate_objects(file):
+        if len(item.attrs) > _MAX_ATTRIBUTES:
+            raise FileFormatError(
+                f"'{file.filename}', {item.name}: too many attributes"
+            )
+        for name in item.attrs:
+            _check_attribute(item, name)
+        if isinstance(item, h5py.Dataset):
+            _check_dataset(item)
+            free -= item.dtype.itemsize * math.prod(item.shape)
+    if free < 0:
+        raise FileFormatError(
+            f"'{file.filename}': the datasets are too large for the size of the file"
+        )
+
+
+def _check_attribute(item: h5py.Group | h5py.Dataset, name: str) -> None:
+    where = f"'{item.file.filename}', attribute {name!a:.200} of {item.name}"
+    attribute = item.attrs.get_id(name)
+    _check_dtype(attribute.dtype, where)
+    if attribute.shape is None:
+        raise FileFormatError(f"{where}: no value")
+    size = attribute.dtype.itemsize * math.prod(attribute.shape)
+    if size > _MAX_ATTRIBUTE_BYTES:
+        raise FileFormatError(f"{where}: {size} bytes, at most 64 kB are allowed")
+
+
+def _check_dataset(dataset: h5py.Dataset) -> None:
+    where = f"'{dataset.file.filename}', dataset {dataset.name}"
+    # The layout first: to tell its shape, a virtual dataset opens other files.
+    properties = dataset.id.get_create_plist()
+    if properties.get_layout() not in _LAYOUTS:
+        raise FileFormatError(f"{where}: a virtual dataset, which is not allowed")
+    if properties.get_external_count():
+        raise FileFormatError(f"{where}: is in another file, which is not allowed")
+    filters = [properties.get_filter(i)[0] for i in range(properties.get_nfilters())]
+    if not _FILTERS.issuperset(filters):
+        raise FileFormatError(f"{where}: a filter that is not allowed, of {filters}")
+    _check_dtype(dataset.dtype, where)
+    if dataset.shape is None or dataset.ndim > _MAX_RANK:
+        raise FileFormatError(f"{where}: between 0 and {_MAX_RANK} axes expected")
+    if math.prod(dataset.chunks or ()) * dataset.dtype.itemsize > _MAX_CHUNK_BYTES:
+        raise FileFormatError(f"{where}: chunks of {dataset.chunks} are too large")
+
+
+def _check_dtype(dtype: np.dtype[Any], where: str) -> None:
+    """Refuse references, texts of variable length, compounds, enumerations, ..."""
+    if dtype.kind == "S" or (
+        dtype.str in _DTYPES and h5py.check_enum_dtype(dtype) is None
+    ):
+        return
+    raise FileFormatError(f"{where}: type {dtype}, which is not allowed")
+
+
+def verify_checksum(file: h5py.File) -> None:
+    """Check that the content is still what was written, reading all of it."""
+    name = f"'{file.filename}'"
+    with _damage_named(name):
+        found = container.compute_sha256(file)
+    if found != read_attribute(file, container.SHA256, str):
+        raise FileFormatError(f"{name} is damaged: the content has not its checksum")
+
+
+def read_attribute(
+    item: h5py.Group | h5py.Dataset, name: str, kind: type[_Scalar]
+) -> _Scalar:
+    """Return a scalar attribute that must be there, as a ``kind``."""
+    where = f"'{item.file.filename}', attribute {name} of {item.name}"
+    with _damage_named(where):
+        if name not in item.attrs:
+            raise FileFormatError(f"{where}: missing")
+        value = container.raw_attribute(item, name)
+        if value.shape != () or value.dtype.kind not in _READ_AS[_NUMPY_KIND[kind]]:
+            raise FileFormatError(
+                f"{where}: {kind.__name__} expected, "
+                f"found {value.dtype} of shape {value.shape}"
+            )
+        scalar = value.item()
+        return kind(scalar.decode() if isinstance(scalar, bytes) else scalar)
+
+
+def read_group(group: h5py.Group, name: str) -> h5py.Group:
+    """Return a group that must be there."""
+    item = _child(group, name, "group")
+    if not isinstance(item, h5py.Group):
+        raise FileFormatError(f"{_where(group, name, 'group')}: found a dataset")
+    return item
+
+
+def read_dataset(
+    group: h5py.Group,
+    name: str,
+    shape: Shape | None = None,
+    dtype: npt.DTypeLike = np.float64,
+) -> h5py.Dataset:
+    """Return a dataset that must be there, unread: `read_rows` reads it in parts.
+
+    Parameters
+    ----------
+    shape
+        The expected lengths, None for any length; None instead of a tuple: not checked.
+    dtype
+        Expected: the same sort of number, of whatever size.
+    """
+    where = _where(group, name, "dataset")
+    dataset = _child(group, name, "dataset")
+    if not isinstance(dataset, h5py.Dataset):
+        raise FileFormatError(f"{where}: found a group")
+    wanted = np.dtype(dtype)
+    if dataset.dtype.kind not in _READ_AS[wanted.kind]:
+        raise FileFormatError(f"{where}: {wanted} expected, found {dataset.dtype}")
+    if shape is not None and not _fits(dataset.shape, shape):
+        lengths = ", ".join("any" if n is None else str(n) for n in shape)
+        raise FileFormatError(
+            f"{where}: shape ({lengths}) expected, found {dataset.shape}"
+        )
+    return dataset
+
+
+def read_array(
+    group: h5py.Group,
+    name: str,
+    shape: Shape | None = None,
+    dtype: npt.DTypeLike = np.float64,
+    finite: bool = True,
+) -> npt.NDArray[Any]:
+    """Return a dataset as an array of ``dtype``; see `read_dataset` for the checks."""
+    values = _read(read_dataset(group, name, shape, dtype), ()).astype(
+        dtype, copy=False
+    )
+    if finite and values.dtype.kind == "f" and not np.isfinite(values).all():
+        raise FileFormatError(
+            f"{_where(group, name, 'dataset')}: finite numbers expected, "
+            f"found {values[~np.isfinite(values)][0]}"
+        )
+    return values
+
+
+def read_rows(dataset: h5py.Dataset, start: int, stop: int) -> npt.NDArray[Any]:
+    """Return the rows from ``start`` to before ``stop``."""
+    return _read(dataset, slice(start, stop))
+
+
+def read_text(group: h5py.Group, name: str) -> str:
+    """Return a text written by `annpot.format.writing.write_text`."""
+    dataset = read_dataset(group, name, (), np.bytes_)
+    raw: bytes = _read(dataset, ()).item()
+    return _decode(raw, dataset)
+
+
+def read_strings(group: h5py.Group, name: str) -> list[str]:
+    """Return a list of texts, each of which ends with a NUL in the file."""
+    dataset = read_dataset(group, name, (None,), np.uint8)
+    *texts, rest = _decode(_read(dataset, ()).tobytes(), dataset).split("\0")
+    if rest:
+        where = _where(group, name, "dataset")
+        raise FileFormatError(f"{where}: a NUL after the last text expected")
+    return texts
+
+
+def _decode(raw: bytes, dataset: h5py.Dataset) -> str:
+    with _damage_named(f"'{dataset.file.filename}', dataset {dataset.name}"):
+        return raw.decode()
+
+
+def _read(dataset: h5py.Dataset, rows: slice | tuple[()]) -> npt.NDArray[Any]:
+    with _damage_named(f"'{dataset.file.filename}', dataset {dataset.name}"):
+        return np.asarray(dataset[rows])
+
+
+def _child(group: h5py.Group, name: str, noun: str) -> Any:
+    with _damage_named(_where(group, name, noun)):
+        if name not in group:
+            raise FileFormatError(f"{_where(group, name, noun)}: missing")
+        return group[name]
+
+
+def _where(group: h5py.Group, name: str, noun: str) -> str:
+    return f"'{group.file.filename}', {noun} {group.name.rstrip('/')}/{name}"
+
+
+def _fits(found: tuple[int, ...], expected: Shape) -> bool:
+    return len(found) == len(expected) and all(
+        wanted is None or wanted == length
+        for length, wanted in zip(found, expected, strict=True)
+    )

@@ -1,0 +1,239 @@
+"""Write files in the annpot format: complete under their name, or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import re
+import tempfile
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timezone
+from pathlib import Path
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+
+from annpot.errors import AnnpotError
+from annpot.format import container
+from annpot.version import __version__
+
+# Measured: 64 kB to 1 MB make no difference in speed; a small set stays small. Gzip
+# would save 10-15 % of coordinates or fingerprints and make writing ten times slower.
+_CHUNK_BYTES = 64 * 1024
+
+_ADVICE = {
+    errno.ENOENT: "please make the folder first",
+    errno.EACCES: "please choose another folder",
+    errno.EROFS: "please choose another folder",
+    errno.ENOSPC: "please make room or choose another folder",
+    errno.EDQUOT: "please make room or choose another folder",
+    errno.EFBIG: "please check 'ulimit -f' and the file system",
+    errno.EAGAIN: "another process is writing it",
+}
+_FAILED_WRITE = re.compile(r"(write failed|extend file).*errno = \d+", re.DOTALL)
+
+
+@contextlib.contextmanager
+def create(
+    path: Path, kind: str, settings: str, keep_partial: bool = False
+) -> Iterator[h5py.File]:
+    """Write a file of one of the `container.KINDS`; the with-block fills it.
+
+    The file grows as ``<path>.partial`` and takes its name, replacing an older file,
+    when the block ends and all is on the disk. If the block raises, an older file stays
+    as it was, and the partial file is removed.
+
+    Parameters
+    ----------
+    settings
+        JSON text of the settings that led to the content.
+    keep_partial
+        Leave the partial file if the block raises. Rows are safe in it once
+        ``file.flush()`` returned (from a crash of the program, not of the computer);
+        rows after the last flush may read as zeros if the disk was full.
+    """
+    target = path.resolve()  # a symbolic link stays, the file behind it is replaced
+    partial = target.with_name(f"{target.name}.partial")
+    if target.is_dir():
+        raise AnnpotError(f"'{path}' is a folder, a file name expected")
+    with _errors_naming(path):
+        # Default libver: after a crash "latest" leaves files that do not open.
+        file = h5py.File(partial, "w", locking="best-effort")
+    try:
+        with _failed_writes_naming(path):
+            _write_header(file, kind, settings)
+            yield file
+            write_attribute(file, container.SHA256, container.compute_sha256(file))
+            write_attribute(file, container.COMPLETE, True)
+            file.flush()
+    except BaseException:
+        _abandon(file)
+        if not keep_partial:
+            partial.unlink(missing_ok=True)
+        raise
+    with _errors_naming(path):
+        file.close()
+        _sync(partial)
+        os.replace(partial, target)
+        _sync(target.parent)
+
+
+def _write_header(file: h5py.File, kind: str, settings: str) -> None:
+    write_attribute(file, container.FORMAT, container.FORMAT_NAME)
+    write_attribute(file, container.VERSION, container.NEWEST_VERSION)
+    write_attribute(file, container.KIND, kind)
+    write_attribute(file, container.UNITS, container.UNITS_TEXT)
+    write_attribute(file, container.WRITER, f"annpot {__version__}")
+    now = datetime.now(timezone.utc)
+    write_attribute(file, container.CREATED, now.isoformat(timespec="seconds"))
+    write_text(file, container.SETTINGS, settings)
+
+
+def _abandon(file: h5py.File) -> None:
+    """Close a file whose last writes may be impossible."""
+    try:
+        file.flush()
+    except (OSError, RuntimeError):
+        # The reason is on its way to the user already. HDF5 (2.0) crashes the process
+        # if a write fails while it closes a file, so let it write to nowhere.
+        null = os.open(os.devnull, os.O_RDWR)
+        os.dup2(null, file.id.get_vfd_handle())
+        os.close(null)
+    file.close()
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _errors_naming(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, RuntimeError) as error:
+        raise _write_error(path, error) from error
+
+
+@contextlib.contextmanager
+def _failed_writes_naming(path: Path) -> Iterator[None]:
+    """Leave alone all errors of the block but those of HDF5 writing to the disk."""
+    try:
+        yield
+    except (OSError, RuntimeError) as error:
+        if not _FAILED_WRITE.search(str(error)):
+            raise
+        raise _write_error(path, error) from error
+
+
+def _write_error(path: Path, error: OSError | RuntimeError) -> AnnpotError:
+    """Return the error to show: HDF5 hides the number of the cause in its text."""
+    found = re.search(r"errno = (\d+)", str(error))
+    number = int(found[1]) if found else getattr(error, "errno", None)
+    if number is None:
+        reason = " ".join(str(error).split())
+    else:
+        reason = os.strerror(number)
+        if number in _ADVICE:
+            reason += f", {_ADVICE[number]}"
+    return AnnpotError(f"'{path}' cannot be written: {reason}")
+
+
+def write_attribute(
+    item: h5py.Group | h5py.Dataset, name: str, value: str | bool | int | float
+) -> None:
+    """Write a scalar attribute; text, at most 60 kB, gets a fixed length."""
+    if isinstance(value, str):
+        raw = _encode(value)
+        item.attrs.create(name, raw, dtype=_text_dtype(raw))
+    else:
+        item.attrs[name] = value
+
+
+def write_text(group: h5py.Group, name: str, text: str) -> None:
+    """Write a text of any length."""
+    raw = _encode(text)
+    group.create_dataset(name, data=raw, dtype=_text_dtype(raw))
+
+
+def write_strings(group: h5py.Group, name: str, strings: Iterable[str]) -> None:
+    """Write a list of texts: their bytes in a row, each text followed by a NUL."""
+    write_array(group, name, _join(strings))
+
+
+def append_strings(dataset: h5py.Dataset, strings: Iterable[str]) -> None:
+    """Append to a list of texts, from ``create_rows(..., dtype=np.uint8)``."""
+    append(dataset, _join(strings))
+
+
+def write_array(group: h5py.Group, name: str, values: npt.ArrayLike) -> None:
+    """Write an array that is known as a whole."""
+    array = np.asarray(values)
+    group.create_dataset(name, data=array.astype(array.dtype.newbyteorder("<")))
+
+
+def create_rows(
+    group: h5py.Group,
+    name: str,
+    row_shape: tuple[int, ...] = (),
+    dtype: npt.DTypeLike = np.float64,
+) -> h5py.Dataset:
+    """Return a new dataset without rows, for `append`; its chunks carry checksums."""
+    little_endian = np.dtype(dtype).newbyteorder("<")
+    row_bytes = little_endian.itemsize * int(np.prod(row_shape))
+    return group.create_dataset(
+        name,
+        shape=(0, *row_shape),
+        maxshape=(None, *row_shape),
+        chunks=(max(1, _CHUNK_BYTES // row_bytes), *row_shape),
+        dtype=little_endian,
+        fletcher32=True,
+    )
+
+
+def append(dataset: h5py.Dataset, rows: npt.ArrayLike) -> None:
+    """Append rows to a dataset made by `create_rows`."""
+    new = np.asarray(rows)
+    old_length = len(dataset)
+    dataset.resize(old_length + len(new), axis=0)
+    dataset[old_length:] = new
+
+
+def _encode(text: str) -> bytes:
+    # File names may hold bytes that are not UTF-8: they get readable, not lost.
+    return text.encode("utf-8", "backslashreplace")
+
+
+def _text_dtype(raw: bytes) -> np.dtype[np.bytes_]:
+    dtype: np.dtype[np.bytes_] = h5py.string_dtype("utf-8", max(1, len(raw)))
+    return dtype
+
+
+def _join(strings: Iterable[str]) -> npt.NDArray[np.uint8]:
+    raws = [_encode(string) for string in strings]
+    if any(b"\0" in raw for raw in raws):
+        raise ValueError("a text with a NUL cannot be written")
+    return np.frombuffer(b"".join(raw + b"\0" for raw in raws), np.uint8)
+
+
+def check_writable(path: Path) -> None:
+    """Check that ``path`` can be written, before hours of work.
+
+    Raises
+    ------
+    AnnpotError
+        If its folder is missing or read-only, or it is a folder itself.
+    """
+    target = path.resolve()
+    if target.is_dir():
+        raise AnnpotError(f"'{path}' is a folder, a file name expected")
+    with (
+        _errors_naming(path),
+        tempfile.NamedTemporaryFile(dir=target.parent, prefix=f"{target.name}."),
+    ):
+        pass

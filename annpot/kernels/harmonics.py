@@ -1,0 +1,141 @@
+"""Real spherical harmonics of eight neighbour directions at a time.
+
+``C_lm`` has Racah normalisation, so that ``sum_m C_lm(u) C_lm(v) = P_l(u . v)``:
+
+    C_lm = Q_lm(z) Re (x + i y)^m,   C_l,-m = Q_lm(z) Im (x + i y)^m,   0 <= m <= l
+
+with Q_lm proportional to the m-th derivative of P_l. No trigonometry, no poles.
+Component ``m`` of degree ``l`` has index ``l l + l + m``. Recurrences in l at fixed m:
+
+    Q_lm = a_lm z Q_l-1,m - b_lm Q_l-2,m,    dQ_lm/dz = k_lm Q_l,m+1
+
+As functions on the sphere only tangential gradients matter: callers project out the
+radial part.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annpot.kernels.lanes import WIDTH, load, splat, store
+from annpot.kernels.radial import inline
+
+
+def recurrence_table(l_max: int) -> NDArray[np.float64]:
+    """Return a_lm, b_lm and k_l,m-1 at ``[m, l]``, and Q_mm in place of a_mm.
+
+    shape=(l_max + 1, l_max + 1, 3), used for l >= m.
+    """
+    table = np.zeros((l_max + 1, l_max + 1, 3))
+    q_mm = 1.0
+    for m in range(l_max + 1):
+        if m > 1:
+            q_mm *= math.sqrt((2 * m - 1) / (2 * m))
+        table[m, m, 0] = q_mm
+        for l in range(m, l_max + 1):  # noqa: E741
+            if l > m:
+                table[m, l, 0] = (2 * l - 1) / math.sqrt((l - m) * (l + m))
+                table[m, l, 1] = math.sqrt(
+                    (l + m - 1) * (l - m - 1) / ((l - m) * (l + m))
+                )
+            if m > 0:
+                half = 0.5 if m == 1 else 1.0
+                table[m, l, 2] = math.sqrt(half * (l - m + 1) * (l + m))
+    return table
+
+
+@inline
+def add_harmonics(u: Any, w: Any, l_max: int, table: Any, sums: Any) -> None:
+    """Add ``w C_lm(u)`` to the lane accumulators ``sums``."""
+    x, y, z = u
+    cosine, sine = w, splat(0.0)
+    for m in range(l_max + 1):
+        previous, q = splat(0.0), splat(table[m, m, 0])
+        for l in range(m, l_max + 1):  # noqa: E741
+            if l > m:
+                previous, q = q, table[m, l, 0] * z * q - table[m, l, 1] * previous
+            i = (l * l + l + m) * WIDTH
+            store(sums, i, load(sums, i) + cosine * q)
+            if m > 0:
+                i = (l * l + l - m) * WIDTH
+                store(sums, i, load(sums, i) + sine * q)
+        cosine, sine = x * cosine - y * sine, x * sine + y * cosine
+
+
+@inline
+def set_contraction(l_max: int, table: Any, B_m: Any, b_mlk: Any) -> None:
+    """Lay out the coefficients ``B_lm`` as `contract_harmonics` reads them."""
+    for m in range(l_max + 1):
+        for l in range(m, l_max + 1):  # noqa: E741
+            i = l * l + l
+            b_mlk[m, l, 0] = B_m[i + m]
+            b_mlk[m, l, 1] = B_m[i - m]
+            if m == 0:
+                b_mlk[m, l, 1] = 0.0
+            else:
+                b_mlk[m, l, 2] = table[m, l, 2] * B_m[i + m - 1]
+                b_mlk[m, l, 3] = table[m, l, 2] * B_m[i - m + 1] if m > 1 else 0.0
+
+
+@inline
+def contract_harmonics(u: Any, l_max: int, table: Any, b_mlk: Any) -> Any:
+    """Return ``f = sum_lm B_lm C_lm(u)`` and its derivatives by x, y and z."""
+    x, y, z = u
+    zero = splat(0.0)
+    f, dx, dy, dz = zero, zero, zero, zero
+    cosine, sine = splat(1.0), zero
+    cosine_below, sine_below = zero, zero
+    for m in range(l_max + 1):
+        previous, q = zero, splat(table[m, m, 0])
+        v, w, dv, dw = zero, zero, zero, zero
+        for l in range(m, l_max + 1):  # noqa: E741
+            if l > m:
+                previous, q = q, table[m, l, 0] * z * q - table[m, l, 1] * previous
+            v = v + b_mlk[m, l, 0] * q
+            w = w + b_mlk[m, l, 1] * q
+            dv = dv + b_mlk[m, l, 2] * q
+            dw = dw + b_mlk[m, l, 3] * q
+        f = f + cosine * v + sine * w
+        dx = dx + (1.0 * m) * (cosine_below * v + sine_below * w)
+        dy = dy + (1.0 * m) * (cosine_below * w - sine_below * v)
+        dz = dz + cosine_below * dv + sine_below * dw
+        cosine_below, sine_below = cosine, sine
+        cosine, sine = x * cosine - y * sine, x * sine + y * cosine
+    return f, (dx, dy, dz)
+
+
+@inline
+def add_harmonic_tangents(
+    u: Any, udot: Any, w: Any, wdot: Any, l_max: int, table: Any, sums: Any
+) -> None:
+    """Add ``d/dt [w C_lm(u)]`` to the lane accumulators ``sums``, tangents given."""
+    x, y, z = u
+    xdot, ydot, zdot = udot
+    zero = splat(0.0)
+    cosine, sine = splat(1.0), zero
+    cosine_below, sine_below = zero, zero
+    for m in range(l_max + 1):
+        previous, q = zero, splat(table[m, m, 0])
+        c = wdot * cosine + (1.0 * m) * w * (cosine_below * xdot - sine_below * ydot)
+        s = wdot * sine + (1.0 * m) * w * (sine_below * xdot + cosine_below * ydot)
+        cz = w * zdot * cosine_below
+        sz = w * zdot * sine_below
+        for l in range(m, l_max + 1):  # noqa: E741
+            if l > m:
+                previous, q = q, table[m, l, 0] * z * q - table[m, l, 1] * previous
+            i = (l * l + l) * WIDTH
+            mi = m * WIDTH
+            store(sums, i + mi, load(sums, i + mi) + c * q)
+            if m > 0:
+                kq = table[m, l, 2] * q
+                store(sums, i - mi, load(sums, i - mi) + s * q)
+                mi = mi - WIDTH
+                store(sums, i + mi, load(sums, i + mi) + cz * kq)
+                if m > 1:
+                    store(sums, i - mi, load(sums, i - mi) + sz * kq)
+        cosine_below, sine_below = cosine, sine
+        cosine, sine = x * cosine - y * sine, x * sine + y * cosine

@@ -1,0 +1,270 @@
+"""The loss over a set of structures, and its exact gradient in every weight.
+
+    loss = w_E mean_s (dE_s / N_s)^2 + w_F mean_sic dF_sic^2 + w_S mean_sv dstress_sv^2
+           + l2 |weights|^2
+
+with the means weighted by structure. Energies and feature gradients come from the
+networks, forces from one pass over the neighbours, and the derivatives of the loss by
+the feature gradients from one more: no derivative of a feature is ever stored
+(Smith, Lubbers, Thompson, Barros, arXiv:2006.05475).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from annpot.descriptors.base import Descriptor, Features
+from annpot.kernels.threads import share
+from annpot.networks import Network, Trace
+from annpot.scaling import Scaling
+from annpot.structures.structure import (
+    VOIGT,
+    Array,
+    Integers,
+    compute_volumes,
+    voigt_stress,
+)
+
+ROWS = 1024
+"""Atoms per matrix product: their values stay in the processor's cache."""
+
+
+@dataclass(frozen=True)
+class References:
+    """What the structures of a batch are fitted to; NaN where it is not known."""
+
+    E_s: Array
+    """Total energies minus the reference energies of the species, eV."""
+    F_nc: Array
+    stress_sv: Array
+    weight_s: Array
+
+
+@dataclass(frozen=True)
+class LossWeights:
+    """Weights of the terms of the loss; energies per atom in eV, eV/A, eV/A^3."""
+
+    energy: float
+    force: float
+    stress: float
+    l2: float
+
+
+@dataclass(frozen=True)
+class Values:
+    """What the networks give for a batch."""
+
+    E_s: Array
+    F_nc: Array
+    stress_sv: Array | None
+
+
+class Loss:
+    """Loss and gradient for one set of structures as functions of the weights.
+
+    The weights of all networks form one vector. Energies are ``scale`` times the
+    output of the networks, whose inputs are the scaled features.
+    """
+
+    def __init__(
+        self,
+        descriptor: Descriptor,
+        features: Features,
+        references: References,
+        scalings: Sequence[Scaling],
+        networks: Sequence[Network],
+        scale: float,
+        weights: LossWeights,
+    ) -> None:
+        self.descriptor, self.features, self.references = (
+            descriptor,
+            features,
+            references,
+        )
+        self.scalings, self.scale, self.weights = scalings, scale, weights
+        self.networks, self.batch = networks, features.batch
+        batch, blocks = features.batch, features.blocks(features.G_f)
+        self.X_s = [a.apply(G_nf) for a, G_nf in zip(scalings, blocks, strict=True)]
+        self.row_n = np.empty(batch.n_atoms, dtype=np.int64)
+        for atoms in self.features.atoms_s:
+            self.row_n[atoms] = np.arange(len(atoms))
+        self.atoms_s, self.volume_s = batch.atoms_s, compute_volumes(batch)
+        self.weight_n = np.repeat(references.weight_s, self.atoms_s)
+        with_stress = weights.stress > 0 and np.isfinite(references.stress_sv).any()
+        self.with_stress = bool(with_stress)
+        with_forces = weights.force > 0 and np.isfinite(references.F_nc).any()
+        self.energies_only = not (with_forces or with_stress)
+
+    def split(self, weights_w: Array) -> list[Network]:
+        """Return the networks with the weights in one vector."""
+        sizes = np.cumsum([network.n_weights for network in self.networks])
+        return [
+            network.with_weights(part)
+            for network, part in zip(
+                self.networks, np.split(weights_w, sizes[:-1]), strict=True
+            )
+        ]
+
+    def compute_values(self, weights_w: Array) -> Values:
+        """Return energies, forces and, if fitted, stresses of all structures."""
+        tasks = self._tasks(None)
+        values, _, _ = self._forward(self.split(weights_w), tasks, None, True)
+        return values
+
+    def compute_loss(self, values: Values) -> float:
+        """Return the loss, without the term of the weights, of given values."""
+        return self._residuals(values, None)[0]
+
+    def compute(
+        self, weights_w: Array, structures: Integers | None = None
+    ) -> tuple[float, Array, Values]:
+        """Return the loss, its gradient and the values; with ``structures``, a share.
+
+        A share is scaled such that the mean over shares of equal size is the loss.
+        Forces are not computed if nothing but energies is fitted.
+        """
+        networks, tasks = self.split(weights_w), self._tasks(structures)
+        values, traces, folded_s = self._forward(
+            networks, tasks, structures, not self.energies_only
+        )
+        loss, Ebar_s, Fbar_nc, strain_scc = self._residuals(values, structures)
+        q_f = np.zeros_like(self.features.G_f)
+        if not self.energies_only:
+            q_f = self.descriptor.compute_tangents(
+                self.features, -Fbar_nc, strain_scc, structures=structures
+            )
+        q_s, Ebar_n = self.features.blocks(q_f), np.repeat(Ebar_s, self.atoms_s)
+        parts: list[tuple[Array, Array]] = [(q_f, q_f)] * len(tasks)
+
+        def backward(chunk: Sequence[int]) -> None:
+            for i in chunk:
+                (s, rows, atoms), trace = tasks[i], traces[i]
+                q_nf = q_s[s][rows]
+                gradient_w = networks[s].weight_gradient(
+                    trace, self.scale * Ebar_n[atoms], q_nf @ folded_s[s].T
+                )
+                parts[i] = gradient_w, trace.deltas[0].T @ q_nf
+
+        share(backward, len(tasks))
+        gradient_w = 2 * self.weights.l2 * weights_w
+        networks_gradient = self.split(gradient_w)
+        firsts = np.cumsum([0, *(network.n_weights for network in networks)])
+        for (s, _, _), (part_w, outer) in zip(tasks, parts, strict=True):
+            gradient_w[firsts[s] : firsts[s + 1]] += part_w
+            networks_gradient[s].weights[0][:] += (
+                self.scale * outer @ self.scalings[s].matrix_ff
+            )
+        loss += self.weights.l2 * float(weights_w @ weights_w)
+        return loss, gradient_w, values
+
+    def _tasks(
+        self, structures: Integers | None
+    ) -> list[tuple[int, slice | Integers, Integers]]:
+        """Return species, rows and atoms of the matrix products."""
+        tasks: list[tuple[int, slice | Integers, Integers]] = []
+        if structures is None:
+            for s, atoms in enumerate(self.features.atoms_s):
+                for first in range(0, len(atoms), ROWS):
+                    rows = slice(first, first + ROWS)
+                    tasks.append((s, rows, atoms[rows]))
+            return tasks
+        first_s = self.batch.first_s
+        chosen_n = np.concatenate(
+            [np.arange(first_s[i], first_s[i + 1]) for i in structures]
+        )
+        for s in range(len(self.batch.species)):
+            atoms = chosen_n[self.batch.species_n[chosen_n] == s]
+            if len(atoms):
+                tasks.append((s, self.row_n[atoms], atoms))
+        return tasks
+
+    def _forward(
+        self,
+        networks: Sequence[Network],
+        tasks: Sequence[tuple[int, slice | Integers, Integers]],
+        structures: Integers | None,
+        forces: bool,
+    ) -> tuple[Values, list[Trace], list[Array]]:
+        """Return the values, the passes through the networks and ``dZ_1/dG``."""
+        features, scale = self.features, self.scale
+        folded_s = [
+            scale * network.weights[0] @ scaling.matrix_ff.T
+            for network, scaling in zip(networks, self.scalings, strict=True)
+        ]
+        E_n, dEdG_f = np.zeros(self.batch.n_atoms), np.zeros_like(features.G_f)
+        dEdG_s = features.blocks(dEdG_f)
+        traces: dict[int, Trace] = {}
+
+        def forward(chunk: Sequence[int]) -> None:
+            for i in chunk:
+                s, rows, atoms = tasks[i]
+                traces[i] = networks[s].forward(self.X_s[s][rows])
+                E_n[atoms] = scale * traces[i].E_n
+                dEdG_s[s][rows] = traces[i].deltas[0] @ folded_s[s]
+
+        share(forward, len(tasks))
+        F_nc, stress_sv = np.zeros((self.batch.n_atoms, 3)), None
+        if forces:
+            F_nc, virial_scc = self.descriptor.compute_forces(
+                features, dEdG_f, virials=self.with_stress, structures=structures
+            )
+            if virial_scc is not None:
+                stress_sv = voigt_stress(virial_scc, self.volume_s)
+        E_s = np.add.reduceat(E_n, self.batch.first_s[:-1])
+        values = Values(E_s, F_nc, stress_sv)
+        return values, [traces[i] for i in range(len(tasks))], folded_s
+
+    def _residuals(
+        self, values: Values, structures: Integers | None
+    ) -> tuple[float, Array, Array, Array | None]:
+        """Return the loss and its derivatives by energies, forces and strain rates."""
+        part = np.ones(self.batch.n_structures)
+        if structures is not None:
+            part[:] = 0.0
+            part[structures] = len(part) / len(structures)
+        weight_s, references = self.references.weight_s, self.references
+        dE_s = (values.E_s - references.E_s) / self.atoms_s
+        loss, Ebar_s = _mean_square(dE_s, self.weights.energy, weight_s, part)
+        Ebar_s /= self.atoms_s
+        part_n = np.repeat(part, self.atoms_s)
+        loss_F, Fbar_nc = _mean_square(
+            values.F_nc - references.F_nc, self.weights.force, self.weight_n, part_n
+        )
+        loss += loss_F
+        if values.stress_sv is None:
+            return loss, Ebar_s, Fbar_nc, None
+        loss_S, Sbar_sv = _mean_square(
+            values.stress_sv - references.stress_sv,
+            self.weights.stress,
+            weight_s,
+            part,
+        )
+        strain_scc = np.zeros((len(part), 3, 3))
+        for v, (a, b) in enumerate(VOIGT):
+            strain_scc[:, a, b] += Sbar_sv[:, v] / 2
+            strain_scc[:, b, a] += Sbar_sv[:, v] / 2
+        known_s = np.isfinite(self.volume_s)
+        strain_scc[known_s] /= self.volume_s[known_s, None, None]
+        return loss + loss_S, Ebar_s, Fbar_nc, strain_scc
+
+
+def _mean_square(
+    residual: Array, weight: float, weight_i: Array, part_i: Array
+) -> tuple[float, Array]:
+    """Return ``weight`` times the weighted mean square and its derivative.
+
+    Rows that are not finite have no reference and do not count.
+    """
+    row_shape = (-1,) + (1,) * (residual.ndim - 1)
+    known_i = np.isfinite(residual.reshape(len(residual), -1)).all(axis=1)
+    weight_i = np.where(known_i, weight_i, 0.0)
+    norm = weight_i.sum() * max(1, residual[:1].size)
+    if norm == 0.0 or weight == 0.0:
+        return 0.0, np.zeros_like(residual)
+    factor = (weight / norm * weight_i * part_i).reshape(row_shape)
+    residual = np.where(known_i.reshape(row_shape), residual, 0.0)
+    slope = 2.0 * factor * residual
+    return float(0.5 * np.sum(slope * residual)), slope

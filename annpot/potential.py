@@ -1,0 +1,349 @@
+"""The potential: descriptor, scaling and networks; evaluated, saved and loaded.
+
+G'_f = (G_f - shift_f) scale_f
+E_i  = energy_scale network(G'_i) + energy_shift + E_reference(species of i)
+F    = -dE/dR,   stress = dE/dstrain / volume
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from annpot.descriptors import Descriptor, Features
+from annpot.errors import FileFormatError
+from annpot.extrapolation import Assessment, Domain, assess
+from annpot.fingerprints import (
+    read_batch,
+    read_descriptor,
+    read_statistics,
+    write_statistics,
+)
+from annpot.format import container, reading, writing
+from annpot.kernels.environment import Neighbours
+from annpot.networks import ACTIVATIONS, Network
+from annpot.pairs import find_pairs
+from annpot.scaling import Scaling, fit_zscore
+from annpot.structures.structure import Array, Batch, compute_volumes, voigt_stress
+
+MAX_LAYERS, MAX_NODES = 100, 100_000
+
+
+@dataclass(frozen=True)
+class SpeciesModel:
+    """What turns the features of one species into atomic energies."""
+
+    shift_f: Array
+    scale_f: Array
+    network: Network
+    domain: Domain | None
+    """The training data; ``None`` if the potential does not know them."""
+
+
+@dataclass(frozen=True)
+class TestVectors:
+    """Small structures with the energies and forces that the potential gives."""
+
+    __test__ = False  # not for pytest
+
+    batch: Batch
+    E_s: Array
+    F_nc: Array
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Energies (eV), forces (eV/angstrom) and stresses (eV/angstrom^3) of a batch."""
+
+    E_s: Array
+    E_n: Array
+    """Atomic energies, which sum to the energies."""
+    F_nc: Array | None
+    stress_sv: Array | None
+    """Voigt order; NaN for structures that are not periodic in all directions."""
+    features: Features
+
+
+@dataclass(frozen=True)
+class Potential:
+    """A trained potential."""
+
+    descriptor: Descriptor
+    reference_energies: Array
+    """Energy of the isolated atom of each species, eV."""
+    models: tuple[SpeciesModel, ...]
+    energy_shift: float
+    energy_scale: float
+    shortest_st: Array
+    """Shortest distances in the training data, angstrom; infinite where unknown."""
+    provenance: dict[str, Any]
+    """How the potential was made: sets with hashes, split, errors, settings."""
+    test_vectors: TestVectors | None = None
+
+    @property
+    def species(self) -> tuple[str, ...]:
+        """Chemical symbols of the species that the potential knows."""
+        return self.descriptor.species
+
+    def evaluate(
+        self,
+        batch: Batch,
+        neighbours: Neighbours | None = None,
+        *,
+        forces: bool = True,
+        stress: bool = False,
+    ) -> Evaluation:
+        """Return energies, forces and stresses of all structures of ``batch``."""
+        if neighbours is None:
+            neighbours = find_pairs(batch, self.descriptor.cutoffs)
+        features = self.descriptor.compute_features(batch, neighbours)
+        E_n, dEdG_f = self._evaluate_networks(features)
+        F_nc = stress_sv = None
+        if forces or stress:
+            F_nc, virial_scc = self.descriptor.compute_forces(
+                features, dEdG_f, virials=stress
+            )
+            if virial_scc is not None:
+                stress_sv = voigt_stress(virial_scc, compute_volumes(batch))
+        E_s = np.add.reduceat(E_n, batch.first_s[:-1]) if batch.n_atoms else np.zeros(0)
+        return Evaluation(E_s, E_n, F_nc, stress_sv, features)
+
+    def _evaluate_networks(self, features: Features) -> tuple[Array, Array]:
+        """Return the atomic energies and their derivatives by the features."""
+        E_n = np.empty(features.batch.n_atoms)
+        dEdG_f = np.empty_like(features.G_f)
+        for atoms, G_nf, dEdG_nf, model, reference in zip(
+            features.atoms_s,
+            features.blocks(features.G_f),
+            features.blocks(dEdG_f),
+            self.models,
+            self.reference_energies,
+            strict=True,
+        ):
+            trace = model.network.forward((G_nf - model.shift_f) * model.scale_f)
+            shift = self.energy_shift + reference
+            E_n[atoms] = self.energy_scale * trace.E_n + shift
+            slope = self.energy_scale * (trace.deltas[0] @ model.network.weights[0])
+            dEdG_nf[:] = slope * model.scale_f
+        return E_n, dEdG_f
+
+    def assess(self, features: Features) -> Assessment | None:
+        """Return how far atoms are outside the training data, if those are known."""
+        domains = [model.domain for model in self.models if model.domain is not None]
+        if len(domains) < len(self.models):
+            return None
+        return assess(self.descriptor, domains, self.shortest_st, features)
+
+    def with_test_vectors(self, batch: Batch) -> Potential:
+        """Return the potential with what it gives for ``batch`` as test vectors."""
+        result = self.evaluate(batch)
+        assert result.F_nc is not None
+        return replace(self, test_vectors=TestVectors(batch, result.E_s, result.F_nc))
+
+    def verify(self) -> tuple[float, float]:
+        """Return the largest deviations from the test vectors: eV/atom, eV/angstrom.
+
+        Raises
+        ------
+        FileFormatError
+            If there are none.
+        """
+        if self.test_vectors is None:
+            raise FileFormatError("the potential has no test vectors")
+        result = self.evaluate(self.test_vectors.batch)
+        assert result.F_nc is not None
+        dE_s = (result.E_s - self.test_vectors.E_s) / result.features.batch.atoms_s
+        dF_nc = result.F_nc - self.test_vectors.F_nc
+        return float(np.abs(dE_s).max()), float(np.abs(dF_nc).max())
+
+    def save(self, path: Path, settings: str = "{}") -> None:
+        """Write the potential; the file gets its name only when it is complete."""
+        with writing.create(path, container.POTENTIAL, settings) as file:
+            _write(file, self)
+
+    @classmethod
+    def load(cls, path: Path | str) -> Potential:
+        """Return the potential in a file.
+
+        Raises
+        ------
+        FileFormatError
+            If the file is damaged, of another kind or of a newer version.
+        """
+        with reading.open_checked(Path(path), container.POTENTIAL) as file:
+            return _read(file)
+
+
+def _write(file: h5py.File, potential: Potential) -> None:
+    recipe = potential.descriptor.to_dict()
+    writing.write_text(file, container.DESCRIPTOR, json.dumps(recipe))
+    writing.write_strings(file, container.SPECIES, potential.species)
+    writing.write_array(
+        file, container.REFERENCE_ENERGIES, potential.reference_energies
+    )
+    writing.write_attribute(file, container.ENERGY_SHIFT, potential.energy_shift)
+    writing.write_attribute(file, container.ENERGY_SCALE, potential.energy_scale)
+    writing.write_text(file, container.PROVENANCE, json.dumps(potential.provenance))
+    statistics = file.create_group(container.STATISTICS)
+    writing.write_array(statistics, container.SHORTEST, potential.shortest_st)
+    networks = file.create_group(container.NETWORKS)
+    for symbol, model in zip(potential.species, potential.models, strict=True):
+        group = networks.create_group(symbol)
+        writing.write_array(group, container.FEATURE_SHIFT, model.shift_f)
+        writing.write_array(group, container.FEATURE_SCALE, model.scale_f)
+        writing.write_strings(group, container.ACTIVATIONS, model.network.activations)
+        for k, (W, b) in enumerate(
+            zip(model.network.weights, model.network.biases, strict=True)
+        ):
+            writing.write_array(group, f"{container.WEIGHTS} {k}", W)
+            writing.write_array(group, f"{container.BIASES} {k}", b)
+        if model.domain is not None:
+            _write_domain(statistics.create_group(symbol), model.domain)
+    if potential.test_vectors is not None:
+        _write_test_vectors(
+            file.create_group(container.TEST_VECTORS), potential.test_vectors
+        )
+
+
+def _write_domain(group: h5py.Group, domain: Domain) -> None:
+    write_statistics(group, domain.statistics)
+    writing.write_array(group, container.WHITENING, domain.whitening.matrix_ff)
+    writing.write_attribute(group, container.DISTANCE_LOW, domain.low)
+    writing.write_attribute(group, container.DISTANCE_HIGH, domain.high)
+
+
+def _write_test_vectors(group: h5py.Group, vectors: TestVectors) -> None:
+    batch = vectors.batch
+    writing.write_array(group, container.N_ATOMS, batch.atoms_s)
+    writing.write_array(group, container.SPECIES_INDEX, batch.species_n)
+    writing.write_array(group, container.POSITIONS, batch.positions_nc)
+    writing.write_array(group, container.CELLS, batch.cells_scc)
+    writing.write_array(group, container.PERIODIC, batch.pbc_sc.astype(np.uint8))
+    writing.write_array(group, container.ENERGY, vectors.E_s)
+    writing.write_array(group, container.FORCES, vectors.F_nc)
+
+
+def _read(file: h5py.File) -> Potential:
+    descriptor = read_descriptor(file)
+    n_species = len(descriptor.species)
+    statistics = reading.read_group(file, container.STATISTICS)
+    networks = reading.read_group(file, container.NETWORKS)
+    return Potential(
+        descriptor=descriptor,
+        reference_energies=reading.read_array(
+            file, container.REFERENCE_ENERGIES, (n_species,)
+        ),
+        models=tuple(
+            _read_model(networks, statistics, symbol, int(n_features))
+            for symbol, n_features in zip(
+                descriptor.species, descriptor.n_features_s, strict=True
+            )
+        ),
+        energy_shift=reading.read_attribute(file, container.ENERGY_SHIFT, float),
+        energy_scale=reading.read_attribute(file, container.ENERGY_SCALE, float),
+        shortest_st=reading.read_array(
+            statistics, container.SHORTEST, (n_species,) * 2, finite=False
+        ),
+        provenance=_read_json(file, container.PROVENANCE),
+        test_vectors=_read_test_vectors(file, descriptor.species),
+    )
+
+
+def _read_json(file: h5py.File, name: str) -> dict[str, Any]:
+    try:
+        value = json.loads(reading.read_text(file, name))
+    except (ValueError, RecursionError) as error:
+        raise FileFormatError(f"'{file.filename}', {name}: {error}") from None
+    if not isinstance(value, dict):
+        raise FileFormatError(f"'{file.filename}', {name}: no JSON object")
+    return value
+
+
+def _read_model(
+    networks: h5py.Group, statistics: h5py.Group, symbol: str, n_features: int
+) -> SpeciesModel:
+    group = reading.read_group(networks, symbol)
+    domain = None
+    if symbol in statistics:
+        domain = _read_domain(reading.read_group(statistics, symbol), n_features)
+    return SpeciesModel(
+        shift_f=reading.read_array(group, container.FEATURE_SHIFT, (n_features,)),
+        scale_f=reading.read_array(group, container.FEATURE_SCALE, (n_features,)),
+        network=_read_network(group, n_features),
+        domain=domain,
+    )
+
+
+def _read_network(group: h5py.Group, n_features: int) -> Network:
+    where = f"'{group.file.filename}', {group.name}"
+    activations = reading.read_strings(group, container.ACTIVATIONS)
+    for name in activations:
+        if name not in ACTIVATIONS:
+            raise FileFormatError(
+                f"{where}: activation function {name!a:.40} is unknown, "
+                f"expected one of {', '.join(ACTIVATIONS)}"
+            )
+    weights: list[Array] = []
+    biases: list[Array] = []
+    n_in = n_features
+    for k in range(len(activations) + 1):
+        last = k == len(activations)
+        weights.append(
+            reading.read_array(
+                group, f"{container.WEIGHTS} {k}", (1 if last else None, n_in)
+            )
+        )
+        n_in = len(weights[-1])
+        biases.append(reading.read_array(group, f"{container.BIASES} {k}", (n_in,)))
+    return Network(tuple(activations), tuple(weights), tuple(biases))
+
+
+def _read_domain(group: h5py.Group, n_features: int) -> Domain:
+    statistics = read_statistics(group, n_features)
+    matrix_ff = reading.read_array(group, container.WHITENING, (n_features,) * 2)
+    return Domain(
+        statistics=statistics,
+        whitening=Scaling(statistics.mean_f, matrix_ff),
+        low=reading.read_attribute(group, container.DISTANCE_LOW, float),
+        high=reading.read_attribute(group, container.DISTANCE_HIGH, float),
+    )
+
+
+def _read_test_vectors(file: h5py.File, species: tuple[str, ...]) -> TestVectors | None:
+    if container.TEST_VECTORS not in file:
+        return None
+    group = reading.read_group(file, container.TEST_VECTORS)
+    batch = read_batch(group, species)
+    return TestVectors(
+        batch,
+        reading.read_array(group, container.ENERGY, (batch.n_structures,)),
+        reading.read_array(group, container.FORCES, (batch.n_atoms, 3)),
+    )
+
+
+def assemble(
+    descriptor: Descriptor,
+    networks: Sequence[Network],
+    scalings: Sequence[Scaling],
+    domains: Sequence[Domain],
+    **rest: Any,
+) -> Potential:
+    """Return the potential of networks whose inputs are ``(G - shift) @ matrix``.
+
+    The matrix goes into the weights of the first layer, so that the file holds
+    networks of features that are scaled one by one.
+    """
+    models = []
+    for network, scaling, domain in zip(networks, scalings, domains, strict=True):
+        scale_f = np.diag(fit_zscore(domain.statistics).matrix_ff)
+        inverse_f = 1.0 / np.where(scale_f > 0.0, scale_f, np.inf)
+        first = network.weights[0] @ (scaling.matrix_ff * inverse_f[:, None]).T
+        folded = replace(network, weights=(first, *network.weights[1:]))
+        models.append(SpeciesModel(scaling.shift_f, scale_f, folded, domain))
+    return Potential(descriptor, models=tuple(models), **rest)

@@ -1,0 +1,101 @@
+"""Structures -> energies, forces, stresses, warnings: what ``annpot predict`` does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from annpot.extrapolation import Finding
+from annpot.potential import Potential
+from annpot.structures.structure import Array, Integers, Structure, stack
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a potential says of one structure."""
+
+    structure: Structure
+    energy: float
+    """Total energy, eV."""
+    atomic_energies: Array
+    """They sum to the energy, eV."""
+    forces_nc: Array | None
+    """eV/angstrom."""
+    stress_v: Array | None
+    """eV/angstrom^3, Voigt order, ASE's sign; ``None`` if not periodic throughout."""
+    extrapolates: bool | None
+    """Whether it is outside the training data; ``None`` if those are unknown."""
+    finding: Finding | None
+    """The worst about it, if it extrapolates."""
+    level_n: Integers | None
+    """Of each atom: 0 inside, 1 outside (low), 2 far outside (high)."""
+    distance_n: Array | None
+    """Squared Mahalanobis distance of each atom, in units of the training maximum."""
+    reference_energy: float | None
+    """From the file, eV."""
+
+
+def predict(
+    potential: Potential,
+    structures: Iterable[Structure],
+    *,
+    forces: bool = True,
+    stress: bool = False,
+    batch_atoms: int = 20000,
+) -> Iterator[Prediction]:
+    """Yield the predictions for ``structures``, worked on in batches.
+
+    Raises
+    ------
+    StructureError
+        If a structure holds a species that the potential does not know.
+    """
+    batch: list[Structure] = []
+    size = 0
+    for structure in structures:
+        batch.append(structure)
+        size += len(structure)
+        if size >= batch_atoms:
+            yield from _predict_batch(potential, batch, forces, stress)
+            batch, size = [], 0
+    if batch:
+        yield from _predict_batch(potential, batch, forces, stress)
+
+
+def _predict_batch(
+    potential: Potential, structures: list[Structure], forces: bool, stress: bool
+) -> Iterator[Prediction]:
+    batch = stack(structures, potential.species)
+    result = potential.evaluate(batch, forces=forces, stress=stress)
+    assessment = potential.assess(result.features)
+    references = dict(zip(potential.species, potential.reference_energies, strict=True))
+    for s, structure in enumerate(structures):
+        atoms = slice(batch.first_s[s], batch.first_s[s + 1])
+        finding = None if assessment is None else assessment.findings[s]
+        stress_v = None if result.stress_sv is None else result.stress_sv[s]
+        if stress_v is not None and not np.isfinite(stress_v).all():
+            stress_v = None
+        yield Prediction(
+            structure=structure,
+            energy=float(result.E_s[s]),
+            atomic_energies=result.E_n[atoms],
+            forces_nc=None if result.F_nc is None else result.F_nc[atoms],
+            stress_v=stress_v,
+            extrapolates=None if assessment is None else finding is not None,
+            finding=finding,
+            level_n=None if assessment is None else assessment.level_n[atoms],
+            distance_n=None if assessment is None else assessment.distance_n[atoms],
+            reference_energy=_reference_energy(structure, references),
+        )
+
+
+def _reference_energy(
+    structure: Structure, references: dict[str, float]
+) -> float | None:
+    """Return the total energy in the file; a cohesive one counts from free atoms."""
+    if structure.energy is not None or structure.cohesive_energy is None:
+        return structure.energy
+    atoms = sum(references[symbol] for symbol in structure.symbols)
+    return structure.cohesive_energy + float(atoms)

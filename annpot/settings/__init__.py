@@ -1,0 +1,44 @@
+"""The settings: ``in.yaml`` and command-line options as frozen, validated models."""
+
+from annpot.settings.loading import load_settings, read_override, require_structures
+from annpot.settings.models import (
+    AdamSettings,
+    AngularSettings,
+    CentralOverride,
+    ChebyshevSettings,
+    DescriptorSettings,
+    GenerateSettings,
+    LbfgsSettings,
+    PartOverride,
+    PredictSettings,
+    RadialSettings,
+    Settings,
+    SpeciesSettings,
+    StructureGroup,
+    TrainSettings,
+)
+from annpot.settings.reference import commented_yaml, settings_reference
+from annpot.settings.schema import json_schema
+
+__all__ = [
+    "AdamSettings",
+    "AngularSettings",
+    "CentralOverride",
+    "ChebyshevSettings",
+    "DescriptorSettings",
+    "GenerateSettings",
+    "LbfgsSettings",
+    "PartOverride",
+    "PredictSettings",
+    "RadialSettings",
+    "Settings",
+    "SpeciesSettings",
+    "StructureGroup",
+    "TrainSettings",
+    "commented_yaml",
+    "json_schema",
+    "load_settings",
+    "read_override",
+    "require_structures",
+    "settings_reference",
+]

@@ -1,0 +1,293 @@
+"""All settings: each key with its type, default, unit and meaning, in one place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from annpot.settings.values import (
+    Count,
+    FileName,
+    Float,
+    Index,
+    Natural,
+    NonNegative,
+    Pattern,
+    Positive,
+    Ratio,
+    Share,
+    Symbol,
+    as_groups,
+    as_list,
+    as_seconds,
+    as_species,
+    as_text,
+)
+
+
+class Section(BaseModel):
+    """Keys that belong together; unknown keys are refused, values never change."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        allow_inf_nan=False,
+        use_attribute_docstrings=True,
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _empty_means_defaults(cls, value: Any) -> Any:
+        """Return no keys for null, which is what a section without any reads as."""
+        return {} if value is None else value
+
+
+class StructureGroup(Section):
+    """Structure files that are treated alike."""
+
+    files: Annotated[tuple[Pattern, ...], as_list] = Field(
+        min_length=1, examples=["structures/*.xsf"]
+    )
+    """Files: paths, glob patterns, directories or .tar.gz archives, one or a list,
+    relative to the folder of the settings file."""
+    names: FileName | None = Field(default=None, examples=["names.txt"])
+    """Text file that lists, one a line, the names of the files to take; null: all."""
+    index: Index = Field(default=":", examples=["::10"])
+    """Which structures of a file with many: ':' all, -1 the last, '::10' each tenth."""
+    format: str | None = Field(default=None, min_length=1, examples=["extxyz"])
+    """Format of the files, a name that ASE knows; null: recognised from the file."""
+    group: Annotated[str | None, as_text] = Field(default=None, examples=["surfaces"])
+    """Name under which the errors of these structures are listed; null: none."""
+    set: Literal["train", "validation", "test"] | None = Field(
+        default=None, examples=["test"]
+    )
+    """Use all these structures for training, validation or testing; null: they are
+    split at random."""
+    weight: Positive = 1.0
+    """Factor on what these structures contribute to the loss, without unit."""
+
+
+class SpeciesSettings(Section):
+    """One chemical species."""
+
+    energy: Float | Literal["fit"] = "fit"
+    """Reference energy of one atom in eV, subtracted from the total energies; 'fit':
+    fitted to the structures by least squares."""
+
+
+class RadialSettings(Section):
+    """The radial features: distances from an atom to its neighbours."""
+
+    order: Natural = 16
+    """Highest order of the Chebyshev polynomials, so order + 1 of them."""
+    cutoff: Positive = 8.0
+    """Radius in angstrom within which neighbours count."""
+
+
+class AngularSettings(Section):
+    """The angular features: angles between two neighbours, seen from an atom."""
+
+    order: Natural = 4
+    """Highest order of the Chebyshev polynomials, so order + 1 of them."""
+    cutoff: Positive = 6.5
+    """Radius in angstrom within which neighbours count."""
+
+
+class PartOverride(Section):
+    """What differs for one central species; what is left out is inherited."""
+
+    order: Natural | None = Field(default=None, examples=[10])
+    """Highest order of the Chebyshev polynomials; null: as for all species."""
+    cutoff: Positive | None = Field(default=None, examples=[5.0])
+    """Radius in angstrom within which neighbours count; null: as for all species."""
+
+
+class CentralOverride(Section):
+    """The descriptor of atoms of one species, where it differs from the others'."""
+
+    radial: PartOverride = PartOverride()
+    """What differs in descriptor.radial."""
+    angular: PartOverride = PartOverride()
+    """What differs in descriptor.angular."""
+
+
+class ChebyshevSettings(Section):
+    """The descriptor of Artrith, Urban and Ceder, doi:10.1103/PhysRevB.96.014112."""
+
+    type: Literal["chebyshev"] = "chebyshev"
+    """Kind of descriptor."""
+    radial: RadialSettings = RadialSettings()
+    """The radial features."""
+    angular: AngularSettings = AngularSettings()
+    """The angular features."""
+    weights: Literal["aenet"] | Mapping[Symbol, Float] = "aenet"
+    """Weights of the neighbours' species, without unit: 'aenet' for those of aenet, or
+    a mapping from symbol to number."""
+    central: Mapping[Symbol, CentralOverride] = Field(
+        default={}, examples=[{"O": {"radial": {"cutoff": 6.0}}}]
+    )
+    """Other orders or cutoffs for atoms of some species."""
+
+    def parts(self, symbol: str) -> tuple[RadialSettings, AngularSettings]:
+        """Return the radial and angular settings of central species ``symbol``."""
+        override = self.central.get(symbol, CentralOverride())
+        radial = override.radial.model_dump(exclude_none=True)
+        angular = override.angular.model_dump(exclude_none=True)
+        return (
+            self.radial.model_copy(update=radial),
+            self.angular.model_copy(update=angular),
+        )
+
+
+# A second kind turns this into
+# Annotated[ChebyshevSettings | BehlerSettings, Field(discriminator="type")]
+DescriptorSettings = ChebyshevSettings
+
+
+class GenerateSettings(Section):
+    """What 'annpot generate' does: from structure files to a set of fingerprints."""
+
+    output: FileName = Path("fingerprints.h5")
+    """File to write, relative to the working directory."""
+    on_error: Literal["stop", "skip"] = "stop"
+    """What to do about a structure that cannot be used."""
+    batch_atoms: Count = 20000
+    """Number of atoms that are worked on at once: more need more memory."""
+
+
+class LbfgsSettings(Section):
+    """The optimiser L-BFGS, which sees all structures in each step."""
+
+    memory: Count = 30
+    """Number of past steps from which the curvature is estimated."""
+
+
+class AdamSettings(Section):
+    """The optimiser Adam, which sees a few structures in each step."""
+
+    learning_rate: Positive = 1e-3
+    """Length of a step, without unit, at the start of the training."""
+    batch: Count = 16
+    """Number of structures in each step."""
+    schedule: Literal["cosine", "constant", "exponential"] = "cosine"
+    """How the learning rate falls during the training."""
+    averaging: Share = 0.99
+    """Decay per step of the moving average of the weights that is kept; 0: none."""
+
+
+Layers = Annotated[tuple[Count, ...], Field(min_length=1)]
+Activation = Literal[
+    "linear", "tanh", "sigmoid", "softplus", "silu", "gaussian", "mtanh", "twist"
+]
+
+
+class TrainSettings(Section):
+    """What 'annpot train' does: from a set of fingerprints to a potential.
+
+    The loss is energy_weight * mean((dE/N)^2 / eV^2) + force_weight *
+    mean(dF^2 / (eV/angstrom)^2) + stress_weight * mean(dS^2 / (eV/angstrom^3)^2), with
+    dE, dF, dS: potential minus reference, N: number of atoms.
+    """
+
+    input: FileName = Path("fingerprints.h5")
+    """The set of fingerprints to read, relative to the working directory."""
+    output: FileName = Path("potential.h5")
+    """The potential to write, relative to the working directory."""
+    log: FileName = Path("train.log")
+    """The table of errors to write, one line per epoch."""
+    seed: Natural = 0
+    """Seed of all random numbers: same seed, same potential."""
+    hidden: Layers | Mapping[Symbol, Layers] = (20, 20)
+    """Number of nodes of each hidden layer, or a mapping from symbol to such lists."""
+    activation: Activation = "tanh"
+    """Activation function of the hidden layers."""
+    method: Literal["lbfgs", "adam"] = "lbfgs"
+    """Optimiser."""
+    epochs: Count | None = Field(default=None, examples=[1000])
+    """Largest number of passes through the training set; null: the method's own."""
+    energy_weight: NonNegative = 100.0
+    """Weight of the energies per atom in the loss, for errors in eV."""
+    force_weight: NonNegative = 1.0
+    """Weight of the forces in the loss, for errors in eV/angstrom; 0: not used."""
+    stress_weight: NonNegative = 0.0
+    """Weight of the stress in the loss, for errors in eV/angstrom^3; 0: not used."""
+    l2: NonNegative = 0.0
+    """Factor of the sum of squared network weights in the loss, without unit."""
+    scaling: Literal["whitening", "zscore"] = "whitening"
+    """How fingerprints are scaled: decorrelated, or each feature for itself."""
+    whitening_floor: Ratio = 1e-4
+    """Smallest variance that whitening scales to one, relative to the largest."""
+    test_fraction: Share = 0.1
+    """Share of the structures that only test the result."""
+    validation_fraction: Share = 0.1
+    """Share of the structures that only decide when the training ends."""
+    patience: Count | None = Field(default=None, examples=[50])
+    """Number of epochs without a better validation error after which to stop; null:
+    never."""
+    time_limit: Annotated[Positive | None, as_seconds] = Field(
+        default=None, examples=["1h30m"]
+    )
+    """Time after which to stop, in seconds or as '90s', '3m', '1h30m', '2d'; null:
+    never."""
+    lbfgs: LbfgsSettings = LbfgsSettings()
+    """Settings of method lbfgs."""
+    adam: AdamSettings = AdamSettings()
+    """Settings of method adam."""
+
+    @model_validator(mode="after")
+    def _check_sums(self) -> TrainSettings:
+        total = self.test_fraction + self.validation_fraction
+        if total >= 1:
+            raise ValueError(
+                "test_fraction + validation_fraction must be less than 1, "
+                f"found {total:g}"
+            )
+        if self.energy_weight == self.force_weight == self.stress_weight == 0:
+            raise ValueError(
+                "energy_weight, force_weight and stress_weight are all 0, "
+                "expected at least one > 0"
+            )
+        return self
+
+
+class PredictSettings(Section):
+    """What 'annpot predict' does: from structure files to energies."""
+
+    potential: FileName = Path("potential.h5")
+    """The potential to read, relative to the working directory."""
+    forces: bool = False
+    """Also give the forces, eV/angstrom."""
+    stress: bool = False
+    """Also give the stress, eV/angstrom^3."""
+    atomic_energies: bool = False
+    """Also give the energy of each atom, eV."""
+    fail_on: Literal["extrapolation"] | None = Field(
+        default=None, examples=["extrapolation"]
+    )
+    """What makes the command fail after the last structure; null: nothing."""
+    batch_atoms: Count = 20000
+    """Number of atoms that are worked on at once: more need more memory."""
+
+
+class Settings(Section):
+    """The settings file of annpot, in.yaml."""
+
+    structures: Annotated[tuple[StructureGroup, ...], as_groups] = ()
+    """The structures to learn from: groups of files; a pattern alone, or a list of
+    patterns, is a group with defaults. Needed by 'annpot generate'."""
+    species: Annotated[Mapping[Symbol, SpeciesSettings] | None, as_species] = Field(
+        default=None, examples=[{"Ti": {"energy": "fit"}, "O": {"energy": -432.1}}]
+    )
+    """The chemical species, as mapping from symbol to their settings or their energy in
+    eV, or as list of symbols; null: those of the structures, with fitted energies."""
+    descriptor: DescriptorSettings = DescriptorSettings()
+    """How the surroundings of an atom become numbers."""
+    generate: GenerateSettings = GenerateSettings()
+    """What 'annpot generate' does."""
+    train: TrainSettings = TrainSettings()
+    """What 'annpot train' does."""
+    predict: PredictSettings = PredictSettings()
+    """What 'annpot predict' does."""

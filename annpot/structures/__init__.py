@@ -1,0 +1,1 @@
+"""Structures and the files they come from, in eV and angstrom."""

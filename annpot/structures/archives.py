@@ -1,0 +1,115 @@
+"""XSF files in tar archives and compressed ones, read without unpacking to disk."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import lzma
+import tarfile
+import zlib
+from collections.abc import Callable, Container, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from annpot.errors import StructureError
+
+LARGEST_FILE = 1 << 30
+"""Bytes of one unpacked XSF file: a guard against archive bombs."""
+
+ARCHIVE_SUFFIXES = tuple(".tar .tar.gz .tgz .tar.bz2 .tbz2 .tar.xz .txz".split())
+XSF_SUFFIXES = (".xsf", ".xsf.gz", ".xsf.bz2", ".xsf.xz")
+OPENERS: dict[str, Callable[[Path], BinaryIO]] = {
+    ".gz": lambda path: cast(BinaryIO, gzip.open(path, "rb")),
+    ".bz2": lambda path: cast(BinaryIO, bz2.open(path, "rb")),
+    ".xz": lambda path: cast(BinaryIO, lzma.open(path, "rb")),
+}
+DAMAGE = (tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError)
+"""What the libraries raise when an archive is damaged, truncated or absent."""
+
+
+def is_archive(path: Path) -> bool:
+    """Return whether the name of ``path`` is that of a tar archive."""
+    return path.name.lower().endswith(ARCHIVE_SUFFIXES)
+
+
+def is_xsf(name: str) -> bool:
+    """Return whether ``name`` is that of an XSF file, perhaps a compressed one."""
+    return name.lower().endswith(XSF_SUFFIXES)
+
+
+def read_content(path: Path) -> bytes:
+    """Return the content of the file ``path``, uncompressed."""
+    opener = OPENERS.get(path.suffix.lower())
+    with _damage_named(path):
+        if opener is None:
+            # Without Python's buffers, which only cost time when all is read at once.
+            with open(path, "rb", buffering=0) as file:
+                return file.readall()
+        with opener(path) as packed:
+            content = packed.read(LARGEST_FILE + 1)
+    _check_size(len(content), str(path))
+    return content
+
+
+def list_members(path: Path) -> list[str]:
+    """Return the names of the XSF files in the archive ``path``."""
+    with _damage_named(path), tarfile.open(path, "r|*") as archive:
+        return [_name(member) for member in archive if _is_wanted(member)]
+
+
+def read_members(
+    path: Path, members: Container[str] | None = None
+) -> Iterator[tuple[str, bytes]]:
+    """Yield name and content of the XSF files in the archive ``path``, in its order.
+
+    Only those named in ``members``, if given. Folders, links and files that are not
+    called ``*.xsf`` are passed over.
+    """
+    n_found = 0
+    with _damage_named(path), tarfile.open(path, "r|*") as archive:
+        for member in archive:
+            if not _is_wanted(member):
+                continue
+            n_found += 1
+            name = _name(member)
+            if members is None or name in members:
+                # The size is checked first: it is what is going to be allocated.
+                _check_size(member.size, f"{path}:{name}")
+                file = archive.extractfile(member)
+                yield name, b"" if file is None else file.read()
+    if n_found == 0:
+        raise StructureError(f"'{path}': files called *.xsf expected, found none")
+
+
+def _is_wanted(member: tarfile.TarInfo) -> bool:
+    # '._x.xsf' is what macOS adds to archives: attributes, not structures.
+    base = member.name.rpartition("/")[2]
+    hidden = base.startswith(".")
+    return member.isfile() and base.lower().endswith(".xsf") and not hidden
+
+
+def _name(member: tarfile.TarInfo) -> str:
+    return member.name.removeprefix("./")
+
+
+def _check_size(n_bytes: int, name: str) -> None:
+    if n_bytes > LARGEST_FILE:
+        raise StructureError(
+            f"'{name}': larger than {LARGEST_FILE} bytes when unpacked, "
+            "please unpack it yourself or split it"
+        )
+
+
+@contextmanager
+def _damage_named(path: Path) -> Iterator[None]:
+    """Turn what a damaged or absent file raises into one line with its name."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise StructureError(f"'{path}': no such file") from None
+    except DAMAGE as error:
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        raise StructureError(
+            f"'{path}': cannot be read ({reason}): is it complete?"
+        ) from error

@@ -1,0 +1,136 @@
+"""Structures from every format that ASE reads."""
+
+from __future__ import annotations
+
+import dataclasses
+import warnings
+from collections.abc import Iterator
+from io import StringIO
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from annpot.errors import StructureError
+from annpot.structures.archives import OPENERS, read_content
+from annpot.structures.elements import SYMBOLS
+from annpot.structures.references import find_energy, find_forces, find_stress
+from annpot.structures.selection import Index, select
+from annpot.structures.structure import Structure
+
+if TYPE_CHECKING:
+    from ase import Atoms
+
+SOUGHT = ("xyz", "extxyz")
+"""Formats whose reader jumps back: in a packed file it would unpack all again."""
+
+
+def detect_format(path: Path) -> str:
+    """Return ASE's name of the format of the file ``path``.
+
+    Raises
+    ------
+    StructureError
+        If ASE does not know it.
+    """
+    from ase.io.formats import UnknownFileTypeError, filetype, ioformats
+
+    try:
+        # An absolute path, because ASE takes 'postgres.xyz' for a database's address.
+        name = filetype(str(path.absolute()))
+    except UnknownFileTypeError:
+        name = ""
+    # The same families of exceptions as in `_iterate`, for a file that is packed.
+    except Exception as error:
+        raise _unreadable(path, "", error) from error
+    if name in ioformats:
+        return name
+    raise StructureError(
+        f"'{path}': no structure format known to ASE, expected one; if it is, name it "
+        "(list: 'ase info --formats')"
+    )
+
+
+def read_with_ase(path: Path, index: Index, ase_format: str) -> Iterator[Structure]:
+    """Yield the structures of ``path`` that ``index`` selects, as ASE reads them."""
+    numbered = enumerate(_iterate(path, ase_format))
+    for number, atoms in select(numbered, index, str(path)):
+        yield from_atoms(atoms, str(path), number)
+
+
+def _iterate(path: Path, ase_format: str) -> Iterator[Atoms]:
+    from ase.io import iread
+
+    packed = path.suffix.lower() in OPENERS
+    # parallel: under MPI ASE would read on one rank and broadcast, but each rank of
+    # annpot reads its own files. A name with '@' is a name, not a name and an index.
+    images = iread(
+        _text(path) if ase_format in SOUGHT and packed else str(path.absolute()),
+        index=":",
+        format=ase_format,
+        parallel=False,
+        do_not_split_by_at_sign=True,
+    )
+    while True:
+        try:
+            # ASE warns of what does not concern us, e.g. of occupancies.
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                atoms = next(images, None)
+        # ASE's readers raise whatever their parsing runs into on a broken file, from
+        # AssertionError to struct.error and XML errors: no narrower class exists.
+        except Exception as error:
+            raise _unreadable(path, ase_format, error) from error
+        if atoms is None:
+            return
+        yield atoms
+
+
+def _text(path: Path) -> StringIO:
+    try:
+        return StringIO(read_content(path).decode())
+    except UnicodeDecodeError as error:
+        raise _unreadable(path, "text", error) from error
+
+
+def _unreadable(path: Path, ase_format: str, error: Exception) -> StructureError:
+    reason = " ".join(str(error).split())[:200]
+    kind = type(error).__name__
+    named = f" as '{ase_format}'" if ase_format else ""
+    cause = f"{kind}: {reason}" if reason else kind
+    return StructureError(
+        f"'{path}': ASE cannot read it{named} ({cause}): "
+        "is the file complete, and of this format?"
+    )
+
+
+def from_atoms(atoms: Atoms, file: str, index: int = 0) -> Structure:
+    """Return ``atoms`` as a structure; references as in `annpot.structures.references`.
+
+    Units are ASE's: eV, angstrom.
+
+    Raises
+    ------
+    StructureError
+        If an element is unknown, or a reference is not of the shape it should be.
+    """
+    structure = Structure(
+        symbols=tuple(atoms.symbols),
+        positions_nc=np.array(atoms.positions, dtype=float),
+        cell_cc=np.array(atoms.cell.array, dtype=float),
+        pbc_c=np.array(atoms.pbc, dtype=bool),
+        file=file,
+        index=index,
+    )
+    label = structure.label
+    for i, number in enumerate(atoms.numbers):
+        if not 1 <= number <= len(SYMBOLS):
+            raise StructureError(
+                f"{label}: atom {i} has atomic number {number}, expected 1 to 118"
+            )
+    return dataclasses.replace(
+        structure,
+        energy=find_energy(atoms, label),
+        forces_nc=find_forces(atoms, label),
+        stress_v=find_stress(atoms, label),
+    )

@@ -1,0 +1,164 @@
+"""Where reference energies, forces and stresses stand in what ASE has read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from annpot.errors import StructureError
+from annpot.structures.structure import Array, Structure
+
+if TYPE_CHECKING:
+    from ase import Atoms
+
+ENERGY_LABELS = ("REF_energy", "ref_energy", "DFT_energy", "dft_energy")
+PLAIN_ENERGY = ("energy", "Energy", "TotEnergy", "total_energy", "free_energy")
+FORCE_LABELS = ("REF_forces", "ref_forces", "DFT_forces", "dft_forces")
+PLAIN_FORCES = ("forces", "force")
+STRESS_LABELS = ("REF_stress", "ref_stress", "DFT_stress", "dft_stress")
+VIRIAL_LABELS = ("REF_virial", "ref_virial", "DFT_virial", "dft_virial")
+ASYMMETRY = 0.01
+"""A stress may be as asymmetric, relative to its largest component."""
+VOIGT = ((0, 1, 2, 1, 0, 0), (0, 1, 2, 2, 2, 1))
+
+
+def find_energy(atoms: Atoms, label: str) -> float | None:
+    """Return the energy in eV; a ``REF_`` key wins over the calculator's energy.
+
+    Last comes a free energy, which is what some programs give only.
+    """
+    found = _first(
+        (atoms.info, ENERGY_LABELS),
+        (_results(atoms), ("energy",)),
+        (atoms.info, PLAIN_ENERGY[:-1]),
+        (_results(atoms), ("free_energy",)),
+        (atoms.info, PLAIN_ENERGY[-1:]),
+    )
+    return None if found is None else float(_numbers(*found, (1,), label)[0])
+
+
+def find_forces(atoms: Atoms, label: str) -> Array | None:
+    """Return the forces in eV/angstrom, shape=(n_atoms, 3), without constraints.
+
+    Calculator results are taken as they are, ``atoms.get_forces`` would set the forces
+    on fixed atoms to zero.
+    """
+    found = _first(
+        (atoms.arrays, FORCE_LABELS),
+        (_results(atoms), ("forces",)),
+        (atoms.arrays, PLAIN_FORCES),
+    )
+    if found is None:
+        return None
+    return _numbers(*found, (3 * len(atoms),), label).reshape(-1, 3)
+
+
+def find_stress(atoms: Atoms, label: str) -> Array | None:
+    """Return the stress in Voigt order, eV/angstrom^3, ``stress = -virial / volume``.
+
+    Structures that are not periodic in three directions have none.
+    """
+    if not atoms.pbc.all():
+        return None
+    for values, keys, is_virial in (
+        (atoms.info, STRESS_LABELS, False),
+        (atoms.info, VIRIAL_LABELS, True),
+        (_results(atoms), ("stress",), False),
+        (atoms.info, ("stress",), False),
+        (atoms.info, ("virial",), True),
+    ):
+        found = _first((values, keys))
+        if found is not None:
+            stress_v = _voigt(*found, label)
+            return -stress_v / _volume(atoms, label) if is_virial else stress_v
+    return None
+
+
+def _results(atoms: Atoms) -> dict[str, Any]:
+    return getattr(atoms.calc, "results", None) or {}
+
+
+def _first(*groups: tuple[dict[str, Any], Iterable[str]]) -> tuple[str, Any] | None:
+    """Return the first key that holds anything, with what it holds."""
+    for values, keys in groups:
+        for key in keys:
+            if values.get(key) is not None:
+                return key, values[key]
+    return None
+
+
+def _numbers(key: str, value: Any, sizes: tuple[int, ...], label: str) -> Array:
+    """Return ``value`` as a flat array that has one of ``sizes``."""
+    try:
+        numbers = np.asarray(value)
+    except ValueError:  # rows of different length
+        numbers = np.asarray(str(value))
+    if numbers.dtype.kind in "iuf" and numbers.size in sizes:
+        return np.array(numbers, dtype=float).ravel()
+    found = f"{numbers.size} numbers" if numbers.size > 1 else f"'{value}'"[:60]
+    expected = " or ".join(str(size) for size in sizes)
+    plural = "" if sizes == (1,) else "s"
+    raise StructureError(
+        f"{label}: {key} is {found}, expected {expected} number{plural}"
+    )
+
+
+def _voigt(key: str, value: Any, label: str) -> Array:
+    """Return xx, yy, zz, yz, xz, xy from these 6 or a symmetric 3 x 3 matrix."""
+    numbers = _numbers(key, value, (6, 9), label)
+    if len(numbers) == 6:
+        return numbers
+    matrix = numbers.reshape(3, 3)
+    allowed = max(ASYMMETRY * np.abs(matrix).max(), 1e-4)
+    if np.abs(matrix - matrix.T).max() > allowed:
+        raise StructureError(
+            f"{label}: {key} is not symmetric, expected a symmetric one"
+        )
+    symmetric = 0.5 * (matrix + matrix.T)
+    return symmetric[VOIGT]
+
+
+def _volume(atoms: Atoms, label: str) -> float:
+    volume = float(atoms.cell.volume)
+    if volume > 0.0:
+        return volume
+    raise StructureError(f"{label}: virial found, expected a cell with a volume, too")
+
+
+def require_references(
+    structure: Structure,
+    *,
+    energy: bool = True,
+    forces: bool = False,
+    stress: bool = False,
+) -> None:
+    """Check that ``structure`` has the references that are asked for.
+
+    Raises
+    ------
+    StructureError
+        If one is absent; the message says under which names it was looked for.
+    """
+    xsf = structure.file.lower().endswith(".xsf")
+    if energy and structure.energy is None and structure.cohesive_energy is None:
+        keys = _listed((*ENERGY_LABELS, *PLAIN_ENERGY))
+        comment = "a comment line '# total energy = ... eV'"
+        raise _absent(structure, "energy", comment if xsf else keys)
+    if forces and structure.forces_nc is None:
+        columns = "7 columns (element x y z fx fy fz) for each atom"
+        keys = _listed((*FORCE_LABELS, *PLAIN_FORCES))
+        raise _absent(structure, "forces", columns if xsf else keys)
+    if stress and structure.stress_v is None:
+        keys = _listed((*STRESS_LABELS, "stress", *VIRIAL_LABELS, "virial"))
+        other = "another format, XSF has none"
+        raise _absent(structure, "stress", other if xsf else keys)
+
+
+def _absent(structure: Structure, what: str, expected: str) -> StructureError:
+    return StructureError(f"{structure.label}: no {what} found, expected {expected}")
+
+
+def _listed(keys: Iterable[str]) -> str:
+    return f"ASE calculator results or one of the keys {', '.join(keys)}"

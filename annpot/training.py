@@ -1,0 +1,464 @@
+"""Fingerprint set -> potential: what ``annpot train`` does."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from annpot.dataset import Split, references, split, subset
+from annpot.descriptors import Descriptor, Features
+from annpot.errors import TrainingError
+from annpot.extrapolation import fit_domain
+from annpot.fingerprints import FingerprintSet
+from annpot.loss import Loss, LossWeights, References, Values
+from annpot.networks import Network, initial_network
+from annpot.optimizers.adam import run_adam
+from annpot.optimizers.lbfgs import run_lbfgs
+from annpot.pairs import find_nearest, find_pairs
+from annpot.potential import Potential, assemble
+from annpot.scaling import (
+    Scaling,
+    Statistics,
+    compute_statistics,
+    fit_whitening,
+    fit_zscore,
+)
+from annpot.settings import TrainSettings
+from annpot.structures.structure import Array, Batch, Integers
+
+DOMAIN_FLOOR = 1e-4
+"""Floor of the variances for distances from the training data."""
+N_TEST_VECTORS = 3
+EPOCHS = {"lbfgs": 1000, "adam": 200}
+"""Of each method, if the settings do not say."""
+
+
+@dataclass(frozen=True)
+class Errors:
+    """Root mean square and mean absolute errors over all structures of a set.
+
+    Energies in eV/atom, components of forces in eV/angstrom; NaN without references.
+    """
+
+    energy_rmse: float
+    energy_mae: float
+    force_rmse: float
+    force_mae: float
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """The state after an epoch."""
+
+    number: int
+    loss: float
+    train: Errors
+    validation: Errors
+    seconds: float
+    best: bool
+    """Whether no epoch before had a smaller validation loss."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is about to be trained."""
+
+    n_structures: dict[str, int]
+    n_atoms: int
+    n_weights: int
+    layers: dict[str, tuple[int, ...]]
+    epochs: int
+
+
+@dataclass(frozen=True)
+class Row:
+    """Errors of some structures (a set, a group) or atoms (a species)."""
+
+    set: str
+    part: str
+    n_structures: int
+    n_atoms: int
+    errors: Errors
+
+
+@dataclass(frozen=True)
+class Result:
+    """A trained potential and how good it is."""
+
+    potential: Potential
+    best: Epoch | None
+    n_epochs: int
+    reason: str
+    """Why the training ended."""
+    table: list[Row]
+
+
+def compute_errors(
+    dE_s: Array, atoms_s: Integers, dF_nc: Array, mask_n: Any = slice(None)
+) -> Errors:
+    """Return the errors of total energies and forces; NaN: no reference."""
+    dE_s = dE_s / atoms_s
+    dE_s = dE_s[np.isfinite(dE_s)]
+    dF = dF_nc[mask_n]
+    dF = dF[np.isfinite(dF)]
+
+    def rmse(x: Array) -> float:
+        return float(np.sqrt(np.mean(x**2))) if x.size else np.nan
+
+    def mae(x: Array) -> float:
+        return float(np.mean(np.abs(x))) if x.size else np.nan
+
+    return Errors(rmse(dE_s), mae(dE_s), rmse(dF), mae(dF))
+
+
+class _Trainer:
+    """Keeps the best weights while an optimiser runs, and says when to stop."""
+
+    def __init__(
+        self,
+        training: Loss,
+        validation: Loss | None,
+        settings: TrainSettings,
+        on_epoch: Callable[[Epoch], None],
+    ) -> None:
+        self.training, self.validation = training, validation
+        self.settings, self.on_epoch = settings, on_epoch
+        self.start = time.monotonic()
+        self.best_loss = np.inf
+        self.best_w: Array | None = None
+        self.best: Epoch | None = None
+        self.n_epochs = 0
+        self.reason = "all epochs done"
+
+    def step(self, weights_w: Array, loss: float, values: Values) -> bool:
+        """Judge the weights after an epoch; return whether to go on."""
+        if not np.isfinite(loss):
+            self.reason = "the loss is not finite any more"
+            return False
+        self.n_epochs += 1
+        held_out = self.validation or self.training
+        if self.validation is not None:
+            held_values = self.validation.compute_values(weights_w)
+        else:
+            held_values = values
+        held_loss = held_out.compute_loss(held_values)
+        better = held_loss < self.best_loss
+        epoch = Epoch(
+            number=self.n_epochs,
+            loss=loss,
+            train=_errors(self.training, values),
+            validation=_errors(held_out, held_values)
+            if self.validation is not None
+            else Errors(*[np.nan] * 4),
+            seconds=time.monotonic() - self.start,
+            best=bool(better),
+        )
+        if better:
+            self.best_loss, self.best_w, self.best = held_loss, weights_w, epoch
+        self.on_epoch(epoch)
+        return self._goes_on(epoch)
+
+    def _goes_on(self, epoch: Epoch) -> bool:
+        limit, patience = self.settings.time_limit, self.settings.patience
+        if limit is not None and epoch.seconds > limit:
+            self.reason = "time limit"
+        elif (
+            patience is not None
+            and self.best is not None
+            and epoch.number - self.best.number >= patience
+        ):
+            self.reason = f"no better validation for {patience} epochs"
+        else:
+            return True
+        return False
+
+
+def _errors(loss: Loss, values: Values) -> Errors:
+    F_nc = np.nan if loss.energies_only else values.F_nc
+    return compute_errors(
+        values.E_s - loss.references.E_s, loss.atoms_s, F_nc - loss.references.F_nc
+    )
+
+
+def train(
+    fingerprints: FingerprintSet,
+    settings: TrainSettings,
+    on_plan: Callable[[Plan], None] = lambda plan: None,
+    on_epoch: Callable[[Epoch], None] = lambda epoch: None,
+) -> Result:
+    """Return the potential fitted to a fingerprint set.
+
+    An optimiser of scipy runs the show, hence callbacks and not a generator. An
+    interrupt by the keyboard ends the training and keeps the best potential so far.
+
+    Raises
+    ------
+    TrainingError
+        If the set and the settings do not allow a fit.
+    """
+    split_rng, weights_rng, order_rng = np.random.default_rng(settings.seed).spawn(3)
+    parts = split(
+        fingerprints, settings.test_fraction, settings.validation_fraction, split_rng
+    )
+    descriptor = fingerprints.descriptor
+    features = _compute_features(descriptor, subset(fingerprints.batch, parts.train))
+    blocks = features.blocks(features.G_f)
+    _check_species(fingerprints, features)
+    scalings = [_fit_scaling(compute_statistics(G_nf), settings) for G_nf in blocks]
+    known = references(fingerprints, parts.train)
+    shift = _energy_shift(known, features.batch)
+    known = _shifted(known, shift, features.batch)
+    scale = _energy_scale(known, features.batch)
+    networks = _initial_networks(descriptor, settings, weights_rng)
+    weights = LossWeights(
+        settings.energy_weight,
+        settings.force_weight,
+        settings.stress_weight,
+        settings.l2,
+    )
+
+    def make_loss(features: Features, known: References) -> Loss:
+        return Loss(descriptor, features, known, scalings, networks, scale, weights)
+
+    training, validation = make_loss(features, known), None
+    _check_references(fingerprints, known, settings)
+    if len(parts.validation):
+        batch = subset(fingerprints.batch, parts.validation)
+        held = _shifted(references(fingerprints, parts.validation), shift, batch)
+        validation = make_loss(_compute_features(descriptor, batch), held)
+    epochs = settings.epochs or EPOCHS[settings.method]
+    on_plan(_plan(fingerprints, parts, networks, epochs))
+    trainer = _Trainer(training, validation, settings, on_epoch)
+    start_w = np.concatenate([network.flatten() for network in networks])
+    try:
+        _optimise(trainer, start_w, epochs, order_rng)
+    except KeyboardInterrupt:
+        trainer.reason = "interrupted"
+    if trainer.best_w is None:
+        raise TrainingError(f"no epoch was finished: {trainer.reason}")
+    potential = assemble(
+        descriptor,
+        training.split(trainer.best_w),
+        scalings,
+        [fit_domain(G_nf, DOMAIN_FLOOR) for G_nf in blocks],
+        reference_energies=fingerprints.reference_energies,
+        energy_shift=shift,
+        energy_scale=scale,
+        shortest_st=_shortest(features),
+        provenance={},
+    )
+    table = error_table(potential, fingerprints, parts)
+    potential = replace(
+        potential,
+        provenance=_provenance(fingerprints, settings, parts, trainer, table),
+    ).with_test_vectors(_small_structures(features.batch))
+    return Result(potential, trainer.best, trainer.n_epochs, trainer.reason, table)
+
+
+def _optimise(
+    trainer: _Trainer, start_w: Array, epochs: int, rng: np.random.Generator
+) -> None:
+    loss, settings = trainer.training, trainer.settings
+    if settings.method == "lbfgs":
+        if run_lbfgs(loss, start_w, epochs, settings.lbfgs.memory, trainer.step):
+            trainer.reason = "converged"
+        return
+
+    def step(weights_w: Array) -> bool:
+        values = loss.compute_values(weights_w)
+        return trainer.step(weights_w, loss.compute_loss(values), values)
+
+    run_adam(
+        loss,
+        start_w,
+        epochs,
+        start=settings.adam.learning_rate,
+        schedule=settings.adam.schedule,
+        batch=settings.adam.batch,
+        averaging=settings.adam.averaging,
+        rng=rng,
+        step=step,
+    )
+
+
+def _compute_features(descriptor: Descriptor, batch: Batch) -> Features:
+    neighbours = find_pairs(batch, descriptor.cutoffs)
+    return descriptor.compute_features(batch, neighbours)
+
+
+def _check_species(fingerprints: FingerprintSet, features: Features) -> None:
+    for symbol, atoms in zip(features.batch.species, features.atoms_s, strict=True):
+        if not len(atoms):
+            raise TrainingError(
+                f"'{fingerprints.path}': no {symbol} atom among the training "
+                "structures, expected some of each species"
+            )
+
+
+def _check_references(
+    fingerprints: FingerprintSet, known: References, settings: TrainSettings
+) -> None:
+    """Raise an error if a term of the loss has nothing to be computed from."""
+    for name, weight, values in (
+        ("force", settings.force_weight, known.F_nc),
+        ("stress", settings.stress_weight, known.stress_sv),
+    ):
+        others = settings.energy_weight > 0
+        if weight > 0 and not np.isfinite(values).any() and not others:
+            raise TrainingError(
+                f"'{fingerprints.path}': train.{name}_weight is {weight:g}, but no "
+                f"training structure has a reference {name}"
+            )
+
+
+def _fit_scaling(statistics: Statistics, settings: TrainSettings) -> Scaling:
+    if settings.scaling == "zscore":
+        return fit_zscore(statistics)
+    return fit_whitening(statistics, settings.whitening_floor)
+
+
+def _energy_shift(known: References, batch: Batch) -> float:
+    return float(np.mean(known.E_s / batch.atoms_s))
+
+
+def _shifted(known: References, shift: float, batch: Batch) -> References:
+    return replace(known, E_s=known.E_s - shift * batch.atoms_s)
+
+
+def _energy_scale(known: References, batch: Batch) -> float:
+    """Return the spread of the energies per atom, or 1 eV if there is none."""
+    spread = float(np.std(known.E_s / batch.atoms_s))
+    return spread if spread > 1e-6 else 1.0
+
+
+def _initial_networks(
+    descriptor: Descriptor, settings: TrainSettings, rng: np.random.Generator
+) -> list[Network]:
+    networks = []
+    for symbol, n_features in zip(
+        descriptor.species, descriptor.n_features_s, strict=True
+    ):
+        hidden = settings.hidden
+        if isinstance(hidden, Mapping):
+            if symbol not in hidden:
+                raise TrainingError(
+                    f"train.hidden: no layers for {symbol}, expected some for each of "
+                    f"{', '.join(descriptor.species)}"
+                )
+            hidden = hidden[symbol]
+        sizes = (int(n_features), *hidden, 1)
+        networks.append(initial_network(sizes, settings.activation, rng))
+    return networks
+
+
+def _plan(
+    fingerprints: FingerprintSet, parts: Split, networks: list[Network], epochs: int
+) -> Plan:
+    return Plan(
+        n_structures={name: len(ids) for name, ids in asdict(parts).items()},
+        n_atoms=int(fingerprints.batch.atoms_s[parts.train].sum()),
+        n_weights=sum(network.n_weights for network in networks),
+        layers={
+            symbol: network.sizes
+            for symbol, network in zip(
+                fingerprints.batch.species, networks, strict=True
+            )
+        },
+        epochs=epochs,
+    )
+
+
+def _shortest(features: Features) -> Array:
+    nearest_nt = find_nearest(features.neighbours)
+    n_species = nearest_nt.shape[1]
+    shortest_st = np.full((n_species, n_species), np.inf)
+    np.minimum.at(shortest_st, features.batch.species_n, nearest_nt)
+    return shortest_st
+
+
+def _small_structures(batch: Batch) -> Batch:
+    """Return the smallest structures that hold each species, and some more."""
+    order = np.argsort(batch.atoms_s, kind="stable")
+    chosen = list(order[:N_TEST_VECTORS])
+    for s in range(len(batch.species)):
+        with_species = np.unique(batch.structure_n[batch.species_n == s])
+        if not np.isin(with_species, chosen).any():
+            chosen.append(with_species[batch.atoms_s[with_species].argmin()])
+    return subset(batch, np.array(chosen))
+
+
+def error_table(
+    potential: Potential, fingerprints: FingerprintSet, parts: Split
+) -> list[Row]:
+    """Return the errors of each set: of all structures, each group and each species."""
+    rows = []
+    for name, structures in asdict(parts).items():
+        if not len(structures):
+            continue
+        batch = subset(fingerprints.batch, structures)
+        result = potential.evaluate(batch)
+        known = references(fingerprints, structures)
+        counts_st = np.zeros((batch.n_structures, len(batch.species)))
+        np.add.at(counts_st, (batch.structure_n, batch.species_n), 1.0)
+        E_s = result.E_s - counts_st @ fingerprints.reference_energies
+        assert result.F_nc is not None
+        dE_s, dF_nc = E_s - known.E_s, result.F_nc - known.F_nc
+        groups = np.array([fingerprints.labels.groups[s] for s in structures])
+        masks = {"all": np.ones(len(structures), dtype=bool)}
+        masks |= {group: groups == group for group in sorted(set(groups)) if group}
+        for part, mask_s in masks.items():
+            errors = compute_errors(
+                dE_s[mask_s],
+                batch.atoms_s[mask_s],
+                dF_nc,
+                np.repeat(mask_s, batch.atoms_s),
+            )
+            n_atoms = int(batch.atoms_s[mask_s].sum())
+            rows.append(Row(name, part, int(mask_s.sum()), n_atoms, errors))
+        for s, symbol in enumerate(batch.species):
+            mask_n = batch.species_n == s
+            errors = compute_errors(dE_s[:0], batch.atoms_s[:0], dF_nc, mask_n)
+            rows.append(
+                Row(
+                    name,
+                    symbol,
+                    int((counts_st[:, s] > 0).sum()),
+                    int(mask_n.sum()),
+                    errors,
+                )
+            )
+    return rows
+
+
+def _provenance(
+    fingerprints: FingerprintSet,
+    settings: TrainSettings,
+    parts: Split,
+    trainer: _Trainer,
+    table: list[Row],
+) -> dict[str, Any]:
+    assert trainer.best is not None
+    return {
+        "set": {"file": fingerprints.path.name, "sha256": fingerprints.sha256},
+        "split": {
+            "n_train": len(parts.train),
+            "validation": parts.validation.tolist(),
+            "test": parts.test.tolist(),
+        },
+        "settings": settings.model_dump(mode="json"),
+        "epochs": trainer.n_epochs,
+        "best_epoch": trainer.best.number,
+        "ended": trainer.reason,
+        "errors": {
+            row.set: {
+                name: None if np.isnan(value) else value
+                for name, value in asdict(row.errors).items()
+            }
+            for row in table
+            if row.part == "all"
+        },
+    }

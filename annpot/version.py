@@ -1,0 +1,3 @@
+"""The version of annpot: a leaf module, so that nobody imports the package root."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,89 @@
+"""What is generated from the models: JSON schema, reference, commented in.yaml."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from annpot.cli.schema import schema
+from annpot.settings import (
+    Settings,
+    StructureGroup,
+    commented_yaml,
+    json_schema,
+    load_settings,
+    settings_reference,
+)
+from annpot.settings.problems import key_paths
+from annpot.settings.schema import describe, find
+
+
+def test_commented_yaml_holds_the_defaults(tmp_path: Path) -> None:
+    path = tmp_path / "in.yaml"
+    path.write_text(commented_yaml())
+    group = StructureGroup(files=("structures/*.xsf",))
+    assert load_settings(path) == Settings(structures=(group,))
+
+
+def test_commented_yaml_loads_with_all_examples(tmp_path: Path) -> None:
+    path = tmp_path / "in.yaml"
+    path.write_text(re.sub(r"^( *)#(?=\w)", r"\1", commented_yaml(), flags=re.M))
+    settings = load_settings(path)
+    assert settings.structures[0].set == "test"
+    assert settings.train.time_limit == 5400
+    assert settings.descriptor.parts("O")[0].cutoff == 6.0
+    assert settings.species is not None
+
+
+def test_commented_yaml_and_reference_name_each_key() -> None:
+    commented = commented_yaml()
+    reference = settings_reference()
+    for *_, name in key_paths():
+        assert re.search(rf"^[ #-]*{name}:", commented, flags=re.M)
+        assert f"| `{name}` |" in reference
+    assert max(map(len, commented.splitlines())) <= 88
+
+
+def test_each_key_is_documented() -> None:
+    definitions = [json_schema(), *json_schema()["$defs"].values()]
+    for definition in definitions:
+        assert definition["description"]
+        for name, key in definition["properties"].items():
+            assert key.get("description"), f"{definition['title']}.{name}"
+
+
+@pytest.mark.parametrize("path", list(key_paths()))
+def test_each_value_has_a_description(path: tuple[str, ...]) -> None:
+    found = find(path)
+    assert found is not None
+    assert "another value" not in describe(found)
+
+
+def test_find_nothing() -> None:
+    assert find(("train", "seed", 3)) is None
+    assert find(("nothing",)) is None
+
+
+def test_command_prints_json_schema() -> None:
+    result = CliRunner().invoke(schema, [])
+    assert result.exit_code == 0
+    assert json.loads(result.output) == json_schema()
+
+
+@pytest.mark.parametrize(
+    ("option", "start"), [("--yaml", "# Settings of annpot"), ("--reference", "# Set")]
+)
+def test_command_options(option: str, start: str) -> None:
+    result = CliRunner().invoke(schema, [option])
+    assert result.exit_code == 0
+    assert result.output.startswith(start)
+
+
+def test_command_options_exclude_each_other() -> None:
+    result = CliRunner().invoke(schema, ["--yaml", "--reference"])
+    assert result.exit_code == 2
+    assert "exclude each other" in result.output

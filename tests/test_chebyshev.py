@@ -1,0 +1,125 @@
+"""The Chebyshev descriptor: weights, Legendre expansion, names, to and from JSON."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from systems import DESCRIPTOR
+
+from annpot.descriptors import descriptor_from_dict
+from annpot.descriptors.chebyshev import (
+    MAX_CUTOFF,
+    MAX_ORDER,
+    Chebyshev,
+    Expansion,
+    aenet_weights,
+    legendre_matrix,
+)
+from annpot.errors import FileFormatError
+
+
+@pytest.mark.parametrize(
+    ("n_species", "weights"),
+    [
+        (1, [0.0]),
+        (2, [-1.0, 1.0]),
+        (3, [-1.0, 0.0, 1.0]),
+        (4, [-2.0, -1.0, 1.0, 2.0]),
+        (5, [-2.0, -1.0, 0.0, 1.0, 2.0]),
+    ],
+)
+def test_weights_are_those_of_aenet(n_species, weights):
+    assert aenet_weights(n_species) == weights
+
+
+@pytest.mark.parametrize("order", [0, 1, 2, 7, 20])
+def test_legendre_matrix_expands_chebyshev_polynomials(order):
+    M_al = legendre_matrix(order)
+    assert M_al.shape == (order + 1, order + 1)
+    x = np.linspace(-1.0, 1.0, 101)
+    P_lx = np.polynomial.legendre.legvander(x, order).T
+    T_ax = np.polynomial.chebyshev.chebvander(x, order).T
+    np.testing.assert_allclose(M_al @ P_lx, T_ax, rtol=0, atol=2e-14)
+
+
+def test_legendre_matrix_agrees_with_numpy():
+    M_al = legendre_matrix(12)
+    for a in range(13):
+        power = np.polynomial.chebyshev.cheb2poly([0] * a + [1])
+        expected = np.polynomial.legendre.poly2leg(power)
+        np.testing.assert_allclose(M_al[a, : a + 1], expected, rtol=0, atol=1e-11)
+        assert not M_al[a, a + 1 :].any()
+        # exact zeros: the kernel skips these
+        assert not M_al[a, 1 - a % 2 :: 2].any()
+
+
+def test_cutoffs_are_the_shells_of_the_pair_list():
+    assert DESCRIPTOR.cutoffs == (3.4, 3.7, 4.0, 4.2)
+    absent = Chebyshev(("Ti",), (Expansion(2, 5.0),), (Expansion(-1, 7.0),), ((0.0,),))
+    assert absent.cutoffs == (5.0,)
+
+
+def test_labels_name_each_feature():
+    for symbol, n_features in zip(
+        DESCRIPTOR.species, DESCRIPTOR.n_features_s, strict=True
+    ):
+        labels = DESCRIPTOR.labels(symbol)
+        assert len(set(labels)) == len(labels) == n_features
+    labels = DESCRIPTOR.labels("O")
+    assert labels[0] == "radial 0"
+    assert labels[4:6] == ["radial 4", "angular 0"]
+    assert labels[8:10] == ["angular 3", "radial 0 weighted"]
+    assert labels[-1] == "angular 3 weighted"
+
+
+def test_round_trip_through_json():
+    recipe = json.loads(json.dumps(DESCRIPTOR.to_dict()))
+    assert descriptor_from_dict(recipe) == DESCRIPTOR
+
+
+BAD = {
+    "order too high": ("radial", "order", MAX_ORDER + 1),
+    "order -2": ("radial", "order", -2),
+    "order 1.5": ("angular", "order", 1.5),
+    "order true": ("angular", "order", True),
+    "order text": ("angular", "order", "4"),
+    "cutoff 0": ("angular", "cutoff", 0.0),
+    "cutoff negative": ("radial", "cutoff", -3.0),
+    "cutoff too long": ("radial", "cutoff", 2 * MAX_CUTOFF),
+    "cutoff nan": ("radial", "cutoff", float("nan")),
+    "cutoff text": ("radial", "cutoff", "wide"),
+    "cutoff null": ("radial", "cutoff", None),
+    "weight nan": ("weights", "O", float("nan")),
+    "weight infinite": ("weights", "O", float("inf")),
+    "weight list": ("weights", "O", [1.0]),
+}
+
+
+@pytest.mark.parametrize(("part", "key", "value"), BAD.values(), ids=BAD)
+def test_a_bad_value_is_an_error_of_the_file(part, key, value):
+    recipe = DESCRIPTOR.to_dict()
+    recipe["central"]["Ti"][part][key] = value
+    with pytest.raises(FileFormatError, match="malformed Chebyshev descriptor"):
+        descriptor_from_dict(recipe)
+
+
+@pytest.mark.parametrize("part", ["radial", "angular", "weights"])
+def test_a_part_that_is_missing_is_an_error_of_the_file(part):
+    recipe = DESCRIPTOR.to_dict()
+    del recipe["central"]["Ti"][part]
+    with pytest.raises(FileFormatError, match=part):
+        descriptor_from_dict(recipe)
+
+
+@pytest.mark.parametrize("central", [None, 3, "Ti", [], {"Ti": None}, {"Ti": 1.0}, {}])
+def test_a_recipe_of_another_shape_is_an_error_of_the_file(central):
+    with pytest.raises(FileFormatError):
+        descriptor_from_dict({"type": "chebyshev", "central": central})
+
+
+@pytest.mark.parametrize("kind", [None, "behler", "Chebyshev", 7, ["chebyshev"], {}])
+def test_an_unknown_type_is_an_error_of_the_file(kind):
+    with pytest.raises(FileFormatError, match="unknown"):
+        descriptor_from_dict({"type": kind})
