@@ -1,1 +1,30 @@
-"""Neural network interatomic potentials in three commands: generate, train, predict."""
+"""Neural network interatomic potentials in three commands: generate, train, predict.
+
+Data goes one way: structure files -> batches -> neighbour pairs -> features ->
+fingerprint set -> loss and gradient -> optimiser -> potential -> predictions. Public
+names are imported on first use, so that ``annpot --help`` answers at once.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from annpot.calculator import Calculator as Calculator
+    from annpot.potential import Potential as Potential
+
+_HOMES = {
+    "Calculator": "annpot.calculator",
+    "Potential": "annpot.potential",
+    "__version__": "annpot.version",
+}
+
+__all__ = ["Calculator", "Potential"]
+
+
+def __getattr__(name: str) -> Any:
+    """Return a public name from the module where it lives."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'annpot' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)

@@ -36,6 +36,7 @@ def find_pairs(batch: Batch, cutoffs: Sequence[float], skin: float = 0.0) -> Nei
         Pairs with ``D_cp = r_j - r_i + S @ cell``, periodic images included.
     """
     shells_k = np.asarray(cutoffs, dtype=float) + skin
+    squares_k = shells_k**2
     n_species = len(batch.species)
     n_groups = batch.n_atoms * n_species * len(shells_k)
     first_g = np.zeros(n_groups + 1, dtype=np.int64)
@@ -48,13 +49,13 @@ def find_pairs(batch: Batch, cutoffs: Sequence[float], skin: float = 0.0) -> Nei
         )
         half = (i_p.view(np.int64), j_p.view(np.int64), D_pc, first)
         halves.append(half)
-        count_pairs(*half, batch.species_n, n_species, shells_k, first_g)
+        count_pairs(*half, batch.species_n, n_species, squares_k, first_g)
     np.cumsum(first_g, out=first_g)
     j_p = np.empty(first_g[-1], dtype=np.int32)
     D_cp = np.zeros((3, first_g[-1] + WIDTH))
     next_g = first_g[:-1].copy()
     for half in halves:
-        fill_pairs(*half, batch.species_n, n_species, shells_k, next_g, j_p, D_cp)
+        fill_pairs(*half, batch.species_n, n_species, squares_k, next_g, j_p, D_cp)
     return Neighbours(n_species, len(shells_k), batch.species_n, first_g, j_p, D_cp)
 
 
@@ -73,7 +74,8 @@ def plan_chunks(batch: Batch) -> Integers:
     """Return the chunks of atoms that threads work on; shape=(n_chunks, 5).
 
     First and last + 1 atom; first and last + 1 atom that their pairs reach; and the
-    first of the rows in a buffer where the forces on those are added up. Chunks end where structures end, unless a structure is large; they depend on the
+    first of the rows in a buffer where the forces on those are added up. Chunks end
+    where structures end, unless a structure is large; they depend on the
     batch alone, so results do not depend on the number of threads.
     """
     first_s, n_atoms = batch.first_s, batch.n_atoms

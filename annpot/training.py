@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from annpot.accuracy import Errors, compute_errors
 from annpot.dataset import Split, references, split, subset
 from annpot.descriptors import Descriptor, Features
 from annpot.errors import TrainingError
@@ -28,26 +29,13 @@ from annpot.scaling import (
     fit_zscore,
 )
 from annpot.settings import TrainSettings
-from annpot.structures.structure import Array, Batch, Integers
+from annpot.structures.structure import Array, Batch
 
 DOMAIN_FLOOR = 1e-4
 """Floor of the variances for distances from the training data."""
 N_TEST_VECTORS = 3
 EPOCHS = {"lbfgs": 1000, "adam": 200}
 """Of each method, if the settings do not say."""
-
-
-@dataclass(frozen=True)
-class Errors:
-    """Root mean square and mean absolute errors over all structures of a set.
-
-    Energies in eV/atom, components of forces in eV/angstrom; NaN without references.
-    """
-
-    energy_rmse: float
-    energy_mae: float
-    force_rmse: float
-    force_mae: float
 
 
 @dataclass(frozen=True)
@@ -95,24 +83,6 @@ class Result:
     reason: str
     """Why the training ended."""
     table: list[Row]
-
-
-def compute_errors(
-    dE_s: Array, atoms_s: Integers, dF_nc: Array, mask_n: Any = slice(None)
-) -> Errors:
-    """Return the errors of total energies and forces; NaN: no reference."""
-    dE_s = dE_s / atoms_s
-    dE_s = dE_s[np.isfinite(dE_s)]
-    dF = dF_nc[mask_n]
-    dF = dF[np.isfinite(dF)]
-
-    def rmse(x: Array) -> float:
-        return float(np.sqrt(np.mean(x**2))) if x.size else np.nan
-
-    def mae(x: Array) -> float:
-        return float(np.mean(np.abs(x))) if x.size else np.nan
-
-    return Errors(rmse(dE_s), mae(dE_s), rmse(dF), mae(dF))
 
 
 class _Trainer:

@@ -1,1 +1,62 @@
 """Fixtures that several test modules share."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+EXAMPLE = Path(__file__).parent.parent / "examples" / "tio2"
+
+SETTINGS = """\
+structures:
+  - files: train/*.xsf
+    group: bulk
+  - files: test/*.xsf
+    set: test
+species: [Ti, O]
+descriptor:
+  radial: {order: 4, cutoff: 5.0}
+  angular: {order: 2, cutoff: 4.0}
+train:
+  hidden: [5]
+  epochs: 15
+"""
+
+
+def run(*arguments, folder=None):
+    """Run annpot and return click's result, stdout and stderr apart."""
+    from annpot.cli.main import annpot
+
+    before = Path.cwd()
+    try:
+        if folder is not None:
+            os.chdir(folder)
+        return CliRunner().invoke(annpot, [str(a) for a in arguments])
+    finally:
+        os.chdir(before)
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory):
+    """Return a folder with 16 structures, in.yaml, and what generate and train made."""
+    folder = tmp_path_factory.mktemp("made")
+    for name, count in (("train", 12), ("test", 4)):
+        (folder / name).mkdir()
+        for path in sorted((EXAMPLE / name).glob("*.xsf"))[:count]:
+            shutil.copy(path, folder / name)
+    (folder / "in.yaml").write_text(SETTINGS)
+    for command in ("generate", "train"):
+        result = run(command, folder=folder)
+        assert result.exit_code == 0, result.stderr
+    return folder
+
+
+@pytest.fixture
+def work(made, tmp_path):
+    """Return a copy of ``made`` to change."""
+    shutil.copytree(made, tmp_path, dirs_exist_ok=True)
+    return tmp_path

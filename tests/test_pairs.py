@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import direct_sum
 import numpy as np
 import pytest
@@ -10,7 +12,7 @@ from systems import DESCRIPTOR, STRUCTURES, SYSTEMS, stack_all
 
 from annpot.errors import InputError
 from annpot.kernels import threads
-from annpot.pairs import find_nearest, find_pairs, plan_chunks
+from annpot.pairs import find_nearest, find_pairs, move_pairs, plan_chunks
 
 SHELLS = [(3.1,), (2.0, 4.3), (1.0, 2.5, 2.6, 5.0)]
 
@@ -111,6 +113,18 @@ def test_nearest_distances():
         r_p = np.linalg.norm(neighbours.D_cp[:, p], axis=0)
         expected[atom, species] = min(expected[atom, species], r_p.min(initial=np.inf))
     np.testing.assert_allclose(find_nearest(neighbours), expected, rtol=1e-14)
+
+
+def test_moved_pairs_are_those_of_the_moved_atoms():
+    batch = stack_all()
+    shift_nc = np.random.default_rng(0).uniform(-0.1, 0.1, size=(batch.n_atoms, 3))
+    before = find_pairs(batch, DESCRIPTOR.cutoffs, skin=0.4)
+    moved = replace(batch, positions_nc=batch.positions_nc + shift_nc)
+    fresh = DESCRIPTOR.compute_features(moved, find_pairs(moved, DESCRIPTOR.cutoffs))
+    reused = DESCRIPTOR.compute_features(moved, move_pairs(before, shift_nc))
+    np.testing.assert_allclose(reused.G_f, fresh.G_f, rtol=0, atol=1e-12)
+    unmoved = find_pairs(batch, DESCRIPTOR.cutoffs, skin=0.4)
+    np.testing.assert_array_equal(before.D_cp, unmoved.D_cp)
 
 
 def large_batch():

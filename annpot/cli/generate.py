@@ -39,6 +39,7 @@ def generate(
     loaded, path = options.load(settings or options.DEFAULT_SETTINGS, overrides, values)
 
     from annpot.cli import report
+    from annpot.cli.report_set import report_set
     from annpot.generation import generate as run
     from annpot.settings import require_structures
 
@@ -46,4 +47,4 @@ def generate(
     report.announce_compilation()
     base = path.parent if path is not None else Path()
     summary = run(loaded, base, report.progress)
-    report.set_summary(summary, as_json)
+    report_set(summary, as_json)

@@ -20,9 +20,10 @@ from annpot.cli import options
 def info(file: Path, verify: bool, as_json: bool) -> None:
     """Tell what is in FILE, a potential or a fingerprint set."""
     from annpot.cli import report
+    from annpot.cli.report_file import report_file, report_verification
     from annpot.description import describe, verify_file
 
     report.announce_compilation()
-    report.description(describe(file), as_json)
+    report_file(describe(file), as_json)
     if verify:
-        report.verification(verify_file(file))
+        report_verification(verify_file(file))

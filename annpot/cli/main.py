@@ -20,11 +20,11 @@ for name in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(name, "1")
 
 
-class Failure(click.ClickException):  # noqa: N818
+class Failure(click.ClickException):
     """The user's fault, told in one line."""
 
 
-class WrongUsage(Failure):  # noqa: N818
+class WrongUsage(Failure):
     """Wrong settings or options."""
 
     exit_code = 2

@@ -10,11 +10,11 @@ from typing import IO, Any
 import click
 import numpy as np
 
+from annpot.accuracy import Errors, compute_errors
 from annpot.cli.report import print_json, say
 from annpot.extrapolation import LEVELS
 from annpot.prediction import Prediction
 from annpot.settings import PredictSettings
-from annpot.training import Errors, compute_errors
 
 MAX_WARNINGS = 20
 """Lines of warnings; the table flags all structures."""

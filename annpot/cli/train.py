@@ -62,6 +62,7 @@ def train(
     )
 
     from annpot.cli import report
+    from annpot.cli.report_training import EpochTable, report_training
     from annpot.fingerprints import load_set
     from annpot.format.writing import check_writable
     from annpot.training import train as run
@@ -69,9 +70,9 @@ def train(
     report.announce_compilation()
     check_writable(loaded.train.output)
     fingerprints = load_set(loaded.train.input)
-    with report.EpochTable(loaded.train) as table:
+    with EpochTable(loaded.train) as table:
         result = run(fingerprints, loaded.train, table.plan, table.epoch)
     result.potential.save(loaded.train.output, loaded.model_dump_json())
-    report.training(result, loaded.train, as_json)
+    report_training(result, loaded.train, as_json)
     if result.reason == "interrupted":
         ctx.exit(130)

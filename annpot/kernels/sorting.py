@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numba
 
+sorting = numba.njit(cache=True, error_model="numpy", nogil=True)
 
-@numba.njit(cache=True, error_model="numpy", inline="always")
-def _shell(D_c: Any, shells_k: Any) -> int:
-    """Return the index of the first cutoff that is not below the length of ``D_c``."""
-    r = math.sqrt(D_c[0] ** 2 + D_c[1] ** 2 + D_c[2] ** 2)
+
+@sorting
+def _shell(x: float, y: float, z: float, squares_k: Any) -> int:
+    """Return the index of the first cutoff that is not below the length."""
+    r2 = x * x + y * y + z * z
     k = 0
-    while k < len(shells_k) - 1 and r > shells_k[k]:
+    while k < len(squares_k) - 1 and r2 > squares_k[k]:
         k += 1
     return k
 
 
-@numba.njit(cache=True, error_model="numpy")
+@sorting
 def count_pairs(
     i_p: Any,
     j_p: Any,
@@ -26,22 +27,23 @@ def count_pairs(
     first: int,
     species_n: Any,
     n_species: int,
-    shells_k: Any,
+    squares_k: Any,
     count_g: Any,
 ) -> None:
     """Count both directions of each pair of a half list into its group, plus one.
 
-    ``i_p``, ``j_p`` number the atoms of one structure that starts at atom ``first``.
+    ``i_p``, ``j_p`` number the atoms of one structure that starts at atom ``first``;
+    ``squares_k`` are the squares of the cutoffs.
     """
-    n_shells = len(shells_k)
+    n_shells = len(squares_k)
     for p in range(len(i_p)):
-        k = _shell(D_pc[p], shells_k)
+        k = _shell(D_pc[p, 0], D_pc[p, 1], D_pc[p, 2], squares_k) + 1
         i, j = first + i_p[p], first + j_p[p]
-        count_g[(i * n_species + species_n[j]) * n_shells + k + 1] += 1
-        count_g[(j * n_species + species_n[i]) * n_shells + k + 1] += 1
+        count_g[(i * n_species + species_n[j]) * n_shells + k] += 1
+        count_g[(j * n_species + species_n[i]) * n_shells + k] += 1
 
 
-@numba.njit(cache=True, error_model="numpy")
+@sorting
 def fill_pairs(
     i_p: Any,
     j_p: Any,
@@ -49,20 +51,28 @@ def fill_pairs(
     first: int,
     species_n: Any,
     n_species: int,
-    shells_k: Any,
+    squares_k: Any,
     next_g: Any,
     sorted_j_p: Any,
     sorted_D_cp: Any,
 ) -> None:
     """Write both directions of each pair to the next free place of its group."""
-    n_shells = len(shells_k)
+    n_shells = len(squares_k)
     for p in range(len(i_p)):
-        k = _shell(D_pc[p], shells_k)
+        x, y, z = D_pc[p, 0], D_pc[p, 1], D_pc[p, 2]
+        k = _shell(x, y, z, squares_k)
         i, j = first + i_p[p], first + j_p[p]
-        for a, b, sign in ((i, j, 1.0), (j, i, -1.0)):
-            group = (a * n_species + species_n[b]) * n_shells + k
-            q = next_g[group]
-            next_g[group] = q + 1
-            sorted_j_p[q] = b
-            for c in range(3):
-                sorted_D_cp[c, q] = sign * D_pc[p, c]
+        group = (i * n_species + species_n[j]) * n_shells + k
+        q = next_g[group]
+        next_g[group] = q + 1
+        sorted_j_p[q] = j
+        sorted_D_cp[0, q] = x
+        sorted_D_cp[1, q] = y
+        sorted_D_cp[2, q] = z
+        group = (j * n_species + species_n[i]) * n_shells + k
+        q = next_g[group]
+        next_g[group] = q + 1
+        sorted_j_p[q] = i
+        sorted_D_cp[0, q] = -x
+        sorted_D_cp[1, q] = -y
+        sorted_D_cp[2, q] = -z

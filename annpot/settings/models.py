@@ -36,6 +36,7 @@ class Section(BaseModel):
         frozen=True,
         allow_inf_nan=False,
         use_attribute_docstrings=True,
+        defer_build=True,
     )
 
     @model_validator(mode="before")
@@ -154,7 +155,7 @@ class GenerateSettings(Section):
     """File to write, relative to the working directory."""
     on_error: Literal["stop", "skip"] = "stop"
     """What to do about a structure that cannot be used."""
-    batch_atoms: Count = 20000
+    batch_atoms: Count = 2000
     """Number of atoms that are worked on at once: more need more memory."""
 
 
@@ -268,7 +269,7 @@ class PredictSettings(Section):
         default=None, examples=["extrapolation"]
     )
     """What makes the command fail after the last structure; null: nothing."""
-    batch_atoms: Count = 20000
+    batch_atoms: Count = 2000
     """Number of atoms that are worked on at once: more need more memory."""
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annpot.errors import StructureError
-from annpot.structures.distances import complete_cell, find_close_pair, invert_cell
+from annpot.kernels import close_pairs as kernel
 from annpot.structures.structure import Array, Structure
 
 LARGEST = 1e8
@@ -17,6 +17,8 @@ CLOSEST = 0.1
 """Two atoms nearer than this, in angstrom, are one atom given twice."""
 FLATTEST = 1e-6
 """Least volume of a cell relative to the product of its vectors' lengths."""
+NO_FORCES = np.zeros((0, 3))
+NO_STRESS = np.zeros((0, 6))
 
 
 def check_structure(structure: Structure) -> None:
@@ -29,30 +31,32 @@ def check_structure(structure: Structure) -> None:
         volume, or two atoms (or images) are less than 0.1 angstrom apart.
     """
     _check_shapes(structure)
-    _check_numbers(structure)
-    cell_cc = complete_cell(structure.cell_cc, structure.pbc_c)
-    inverse_cc = _check_cell(structure, cell_cc)
-    pair = find_close_pair(
-        structure.positions_nc, cell_cc, inverse_cc, structure.pbc_c, CLOSEST
+    for what, energy in (
+        ("energy", structure.energy),
+        ("cohesive energy", structure.cohesive_energy),
+    ):
+        if energy is not None and not math.isfinite(energy):
+            raise StructureError(
+                f"{structure.label}: {what} is {energy}, expected a finite number in eV"
+            )
+    forces_nc, stress_v = structure.forces_nc, structure.stress_v
+    fault, i, j, length = kernel.find_fault(
+        structure.positions_nc,
+        _complete_cell(structure.cell_cc, structure.pbc_c),
+        structure.pbc_c,
+        NO_FORCES if forces_nc is None else forces_nc,
+        NO_STRESS if stress_v is None else stress_v.reshape(1, 6),
+        LARGEST,
+        FLATTEST,
+        CLOSEST,
     )
-    if pair is not None:
-        i, j, distance = pair
-        raise StructureError(
-            f"{structure.label}: atoms {i} ({structure.symbols[i]}) and {j} "
-            f"({structure.symbols[j]}) are {distance:.3g} angstrom apart, expected at "
-            f"least {CLOSEST}: is an atom given twice, or the cell too small?"
-        )
-
-
-def is_finite(values: Array) -> bool:
-    """Return whether all ``values`` are finite and below `LARGEST` in magnitude."""
-    # The sum of squares is much faster, and conclusive unless it is large itself.
-    square = np.vdot(values, values)
-    return bool(square < LARGEST**2 or (np.abs(values) < LARGEST).all())
+    if fault != kernel.SOUND:
+        message = _describe(structure, fault, i, j, length)
+        raise StructureError(f"{structure.label}: {message}")
 
 
 def _check_shapes(structure: Structure) -> None:
-    n_atoms = len(structure)
+    n_atoms = len(structure.symbols)
     if n_atoms == 0:
         raise StructureError(f"{structure.label}: at least one atom expected, found 0")
     for what, values, shape in (
@@ -68,52 +72,43 @@ def _check_shapes(structure: Structure) -> None:
             )
 
 
-def _check_numbers(structure: Structure) -> None:
-    for what, energy in (
-        ("energy", structure.energy),
-        ("cohesive energy", structure.cohesive_energy),
-    ):
-        if energy is not None and not math.isfinite(energy):
-            raise StructureError(
-                f"{structure.label}: {what} is {energy}, expected a finite number in eV"
-            )
-    for what, values in (
-        ("position", structure.positions_nc),
-        ("cell vector", structure.cell_cc),
-        ("force", structure.forces_nc),
-        ("stress", structure.stress_v),
-    ):
-        if values is not None and not is_finite(values):
-            raise _not_finite(structure, what, values)
+def _complete_cell(cell_cc: Array, pbc_c: NDArray[np.bool_]) -> Array:
+    """Return ``cell_cc`` with normal unit vectors where it is not periodic."""
+    n_periodic = sum(pbc_c.tolist())
+    if n_periodic == 3 or not (np.abs(cell_cc) < LARGEST).all():  # a fault by itself
+        return cell_cc
+    complete_cc = np.eye(3)
+    if n_periodic > 0:
+        complete_cc[pbc_c] = cell_cc[pbc_c]
+        # Rows of the right factor beyond the rank are normal to all periodic vectors.
+        complete_cc[~pbc_c] = np.linalg.svd(cell_cc[pbc_c])[2][n_periodic:]
+    return complete_cc
 
 
-def _not_finite(structure: Structure, what: str, values: Array) -> StructureError:
-    rows = values.reshape(-1, values.shape[-1])
-    row = int(np.argmin((np.abs(rows) < LARGEST).all(axis=1)))
-    number = "" if what == "stress" else f" {row}"
-    return StructureError(
-        f"{structure.label}: {what}{number} is {_join(rows[row])}, "
-        f"expected finite numbers (below {LARGEST:.0e})"
-    )
-
-
-def _join(numbers: NDArray[np.float64]) -> str:
-    return " ".join(f"{number:g}" for number in numbers)
-
-
-def _check_cell(structure: Structure, cell_cc: Array) -> Array:
-    """Return the inverse of the completed cell, which must have a volume."""
-    inverse_cc = invert_cell(cell_cc, FLATTEST)
-    if inverse_cc is None:
-        found = "; ".join(_join(row) for row in structure.cell_cc[structure.pbc_c])
-        raise StructureError(
-            f"{structure.label}: the periodic cell vectors ({found}) span no volume, "
-            "expected linearly independent ones"
+def _describe(structure: Structure, fault: int, i: int, j: int, length: float) -> str:
+    """Return the fault that `find_fault` found in words."""
+    symbols = structure.symbols
+    if fault == kernel.PAIR:
+        return (
+            f"atoms {i} ({symbols[i]}) and {j} ({symbols[j]}) are {length:.3g} "
+            f"angstrom apart, expected at least {CLOSEST}: is an atom given twice, or "
+            "the cell too small?"
         )
-    for i, vector in enumerate(cell_cc.tolist()):
-        if (length := math.hypot(*vector)) < CLOSEST:
-            raise StructureError(
-                f"{structure.label}: cell vector {i} is {length:.3g} angstrom long, "
-                f"expected at least {CLOSEST}"
-            )
-    return inverse_cc
+    if fault == kernel.FLAT_CELL:
+        found = "; ".join(map(_join, structure.cell_cc[structure.pbc_c]))
+        expected = "expected linearly independent ones"
+        return f"the periodic cell vectors ({found}) span no volume, {expected}"
+    if fault == kernel.SHORT_VECTOR:
+        found = f"cell vector {i} is {length:.3g} angstrom long"
+        return f"{found}, expected at least {CLOSEST}"
+    what, rows = {
+        kernel.POSITION: (f"position {i}", structure.positions_nc),
+        kernel.CELL_VECTOR: (f"cell vector {i}", structure.cell_cc),
+        kernel.FORCE: (f"force {i}", structure.forces_nc),
+        kernel.STRESS: ("stress", [structure.stress_v]),
+    }[fault]
+    return f"{what} is {_join(rows[i])}, expected finite numbers (below {LARGEST:.0e})"
+
+
+def _join(numbers: Array) -> str:
+    return " ".join(f"{number:g}" for number in numbers)

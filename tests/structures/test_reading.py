@@ -17,7 +17,7 @@ from ase.stress import voigt_6_to_full_3x3_stress
 from ase.units import Hartree
 
 from annpot.errors import InputError, StructureError
-from annpot.structures import archives, checks, distances
+from annpot.structures import archives, checks
 from annpot.structures.reading import (
     Source,
     find_files,
@@ -467,9 +467,7 @@ SKEWED = np.array([[3.0, 0, 0], [7.0, 3.5, 0], [-4.0, 9.0, 3.0]])
 
 
 @pytest.mark.parametrize("pbc", [(1, 1, 1), (1, 1, 0), (0, 1, 0), (0, 0, 0)])
-@pytest.mark.parametrize("many", [2, 10**6])
-def test_close_pairs_are_found_in_any_cell(monkeypatch, pbc, many):
-    monkeypatch.setattr(distances, "MANY_ATOMS", many)
+def test_close_pairs_are_found_in_any_cell(pbc):
     rng = np.random.default_rng(1)
     pbc_c = np.array(pbc, dtype=bool)
     cell_cc = np.where(pbc_c[:, None], SKEWED, 0.0)

@@ -1,0 +1,84 @@
+"""What ``annpot generate`` prints: what went into the set."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import click
+import numpy as np
+
+from annpot.cli.report import print_json, say
+from annpot.generation import Summary
+
+
+def report_set(summary: Summary, as_json: bool) -> None:
+    """Print what went into a fingerprint set."""
+    for message in summary.skipped[:20]:
+        say(f"skipped: {message}")
+    if summary.skipped:
+        say(f"{len(summary.skipped)} structures or files were skipped")
+    if summary.rank < summary.n_fitted:
+        say(
+            f"note: the compositions tell only {summary.rank} of {summary.n_fitted} "
+            "fitted reference energies apart; energies of other compositions are not "
+            "determined by this set"
+        )
+    if as_json:
+        values = asdict(summary)
+        values["path"] = str(summary.path)
+        values["statistics"] = {
+            symbol: {
+                "n_atoms": s.n_atoms,
+                "min": s.min_f,
+                "max": s.max_f,
+                "mean": s.mean_f,
+                "deviation": np.sqrt(np.diag(s.covariance_ff)),
+            }
+            for symbol, s in zip(summary.species, summary.statistics, strict=True)
+        }
+        print_json(values)
+        return
+    _print_set(summary)
+    say(f"wrote {summary.path}")
+
+
+def _print_set(summary: Summary) -> None:
+    n_atoms = int(sum(summary.n_atoms_s))
+    n_structures, n_files = summary.n_structures, summary.n_files
+    click.echo(f"{n_structures} structures, {n_atoms} atoms, from {n_files} files")
+    low, high = summary.energy_range
+    click.echo(f"energy   {low:.4f} to {high:.4f} eV/atom above the reference energies")
+    if summary.n_with_forces:
+        low, high = summary.force_range
+        click.echo(
+            f"forces   {low:.4f} to {high:.4f} eV/angstrom per atom, "
+            f"of {summary.n_with_forces} structures"
+        )
+    if summary.n_with_stress:
+        click.echo(f"stress   of {summary.n_with_stress} structures")
+    click.echo("\nspecies    atoms  reference (eV)  features  neighbours (mean, range)")
+    for s, symbol in enumerate(summary.species):
+        low, mean, high = summary.environments.neighbours_s[s]
+        click.echo(
+            f"{symbol:<7} {summary.n_atoms_s[s]:8d}"
+            f"  {summary.reference_energies[s]:14.6f}"
+            f"  {len(summary.statistics[s].mean_f):8d}"
+            f"  {mean:.1f}, {low:.0f} to {high:.0f}"
+        )
+    click.echo("\npair     shortest distance (angstrom)")
+    shortest_st = summary.environments.shortest_st
+    for s, symbol in enumerate(summary.species):
+        for t in range(s, len(summary.species)):
+            distance = min(shortest_st[s, t], shortest_st[t, s])
+            text = f"{distance:.4f}" if np.isfinite(distance) else "none"
+            click.echo(f"{symbol + '-' + summary.species[t]:<8} {text}")
+    click.echo("\nfeatures   least      largest    mean       deviation")
+    for symbol, values in zip(summary.species, summary.statistics, strict=True):
+        if values.n_atoms:
+            deviation_f = np.sqrt(np.diag(values.covariance_ff))
+            click.echo(
+                f"{symbol:<7} {values.min_f.min():10.4g} {values.max_f.max():10.4g} "
+                f"{values.mean_f.mean():10.4g} {deviation_f.mean():10.4g}"
+            )
+    for symbol, names in summary.constant.items():
+        click.echo(f"constant features of {symbol}: {', '.join(names)}")

@@ -1,0 +1,119 @@
+"""What ``annpot train`` prints: the table of epochs, and the errors at the end."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import IO
+
+import click
+import numpy as np
+
+from annpot.accuracy import Errors
+from annpot.cli.report import print_json, say
+from annpot.settings import TrainSettings
+from annpot.training import Epoch, Plan, Result
+
+COLUMNS = (
+    "epoch",
+    "loss",
+    "train_E_rmse",
+    "train_E_mae",
+    "train_F_rmse",
+    "train_F_mae",
+    "validation_E_rmse",
+    "validation_E_mae",
+    "validation_F_rmse",
+    "validation_F_mae",
+    "seconds",
+)
+"""Of ``train.log``; energies in meV/atom, components of forces in meV/angstrom."""
+
+
+def _milli(errors: Errors) -> list[float]:
+    return [1000 * value for value in asdict(errors).values()]
+
+
+class EpochTable:
+    """The table of epochs: all of them in ``train.log``, and as many on stderr."""
+
+    def __init__(self, settings: TrainSettings) -> None:
+        self._path = settings.log
+        self._log: IO[str] | None = None
+
+    def __enter__(self) -> EpochTable:
+        """Open the log."""
+        self._log = open(self._path, "w", encoding="utf-8")
+        self._log.write("# " + " ".join(COLUMNS) + "\n")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the log."""
+        if self._log is not None:
+            self._log.close()
+
+    def plan(self, plan: Plan) -> None:
+        """Say what is about to be trained."""
+        counts = ", ".join(f"{n} {name}" for name, n in plan.n_structures.items() if n)
+        layers = ", ".join(
+            f"{symbol} {'-'.join(map(str, sizes))}"
+            for symbol, sizes in plan.layers.items()
+        )
+        say(f"structures: {counts}; {plan.n_atoms} atoms to train on")
+        say(f"networks: {layers}; {plan.n_weights} weights; {plan.epochs} epochs")
+        say("energies in meV/atom, forces in meV/angstrom: RMSE (MAE); * best so far")
+        say(
+            "epoch       loss   train E            train F"
+            "            validation E       validation F          time"
+        )
+
+    def epoch(self, epoch: Epoch) -> None:
+        """Log an epoch, and show it."""
+        assert self._log is not None
+        train, held = _milli(epoch.train), _milli(epoch.validation)
+        numbers = [epoch.loss, *train, *held, epoch.seconds]
+        row = " ".join(f"{number:.6g}" for number in numbers)
+        self._log.write(f"{epoch.number} {row}\n")
+        self._log.flush()
+        errors = " ".join(
+            f"{f'{rmse:.2f} ({mae:.2f})':<18}"
+            for rmse, mae in zip((train + held)[::2], (train + held)[1::2], strict=True)
+        )
+        star = "*" if epoch.best else " "
+        head = f"{epoch.number:5d} {epoch.loss:10.4g}{star}"
+        say(f"{head}  {errors} {epoch.seconds:6.1f}s")
+
+
+def report_training(result: Result, settings: TrainSettings, as_json: bool) -> None:
+    """Print the errors of the finished potential."""
+    best = result.best
+    assert best is not None
+    say(f"{result.reason}; kept epoch {best.number} of {result.n_epochs}")
+    if as_json:
+        print_json(
+            {
+                "potential": str(settings.output),
+                "n_epochs": result.n_epochs,
+                "best_epoch": best.number,
+                "ended": result.reason,
+                "errors": [asdict(row) for row in result.table],
+            }
+        )
+    else:
+        _print_errors(result)
+    say(f"wrote {settings.output} and {settings.log}")
+
+
+def _print_errors(result: Result) -> None:
+    click.echo("                                     energy (meV/atom)  force (meV/A)")
+    click.echo(
+        "set        part      structures   atoms     RMSE     MAE    RMSE     MAE"
+    )
+    for row in result.table:
+        errors = " ".join(
+            f"{value:7.2f}" if np.isfinite(value) else "      -"
+            for value in _milli(row.errors)
+        )
+        click.echo(
+            f"{row.set:<10} {row.part:<10} {row.n_structures:9d} {row.n_atoms:7d}"
+            f"  {errors}"
+        )

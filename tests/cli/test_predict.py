@@ -1,0 +1,126 @@
+import json
+
+import ase.io
+import numpy as np
+import pytest
+from conftest import run
+
+from annpot import Calculator
+from annpot.structures.reading import read_structures
+
+
+def test_table_and_errors(made):
+    files = sorted((made / "test").glob("*.xsf"))
+    result = run("predict", *files, folder=made)
+    assert result.exit_code == 0, result.stderr
+    rows = [line.split() for line in result.stdout.splitlines() if line[0] != "#"]
+    assert [row[0] for row in rows] == [str(path) for path in files]
+    assert {row[6] for row in rows} <= {"none", "low", "high"}
+    assert "# errors of 4 energies" in result.stdout
+    for row in rows:
+        assert float(row[3]) / int(row[2]) == pytest.approx(float(row[4]), abs=1e-7)
+
+
+def test_json_holds_everything(made):
+    path = sorted((made / "test").glob("*.xsf"))[0]
+    result = run("predict", "--json", path, folder=made)
+    record = json.loads(result.stdout)
+    assert record["file"] == str(path)
+    assert record["frame"] == 0
+    assert sum(record["atomic_energies"]) == pytest.approx(record["energy"], abs=1e-8)
+    assert np.shape(record["forces"]) == (record["n_atoms"], 3)
+    np.testing.assert_allclose(np.sum(record["forces"], axis=0), 0.0, atol=1e-9)
+    assert len(record["stress"]) == 6
+    (structure,) = read_structures(path)
+    assert record["reference"]["energy"] == structure.energy
+    assert record["extrapolation"]["level"] in ("none", "low", "high")
+
+
+def test_extxyz_agrees_with_the_calculator(made, tmp_path):
+    path = sorted((made / "test").glob("*.xsf"))[0]
+    out = tmp_path / "out.extxyz"
+    assert run("predict", path, "-o", out, folder=made).exit_code == 0
+    atoms = ase.io.read(out)
+    reference = atoms.copy()
+    reference.calc = Calculator(made / "potential.h5", on_extrapolation="ignore")
+    assert atoms.get_potential_energy() == pytest.approx(
+        reference.get_potential_energy(), abs=1e-6
+    )
+    np.testing.assert_allclose(atoms.get_forces(), reference.get_forces(), atol=1e-7)
+    np.testing.assert_allclose(atoms.get_stress(), reference.get_stress(), atol=1e-7)
+    assert "REF_energy" in atoms.info
+    assert "REF_forces" in atoms.arrays
+
+
+def test_optional_blocks(made):
+    path = sorted((made / "test").glob("*.xsf"))[0]
+    options = ["--forces", "--stress", "--atomic-energies"]
+    lines = run("predict", path, *options, folder=made).stdout.splitlines()
+    n_atoms = int(lines[1].split()[2])
+    assert lines[2].startswith("  stress ")
+    assert len(lines[2].split()) == 7
+    assert len(lines[3].split()) == 2 + 3 + 1
+    assert len(lines) == 1 + 1 + 1 + n_atoms + 2
+
+
+def test_lists_of_files(made, tmp_path):
+    files = sorted((made / "test").glob("*.xsf"))
+    names = tmp_path / "names.txt"
+    names.write_text("\n".join(map(str, files)) + "\n")
+    table = run("predict", *files, folder=made).stdout
+    assert run("predict", "--files-from", names, folder=made).stdout == table
+
+
+def test_many_structures_in_one_file(made, tmp_path):
+    files = sorted((made / "test").glob("*.xsf"))
+    frames = [
+        ase.Atoms(s.symbols, s.positions_nc, cell=s.cell_cc, pbc=s.pbc_c)
+        for path in files
+        for s in read_structures(path)
+    ]
+    ase.io.write(tmp_path / "all.traj", frames)
+    separate = run("predict", *files, folder=made).stdout.splitlines()
+    together = run("predict", tmp_path / "all.traj", folder=made).stdout.splitlines()
+    assert [line.split()[1] for line in together[1:5]] == list("0123")
+    for one, other in zip(separate[1:5], together[1:5], strict=True):
+        assert one.split()[2:] == other.split()[2:]
+
+
+def squeezed(made, tmp_path):
+    (structure,) = read_structures(sorted((made / "train").glob("*.xsf"))[0])
+    atoms = ase.Atoms(structure.symbols, structure.positions_nc, cell=structure.cell_cc)
+    atoms.pbc = True
+    atoms.set_cell(atoms.cell * 0.8, scale_atoms=True)
+    ase.io.write(tmp_path / "squeezed.extxyz", atoms)
+    return tmp_path / "squeezed.extxyz"
+
+
+def test_extrapolation_is_told_and_can_fail(made, tmp_path):
+    path = squeezed(made, tmp_path)
+    result = run("predict", path, folder=made)
+    assert result.exit_code == 0
+    assert "annpot-warning: extrapolation file=" in result.stderr
+    assert "level=high" in result.stderr
+    assert "annpot-summary: structures=1 extrapolating=1 high=1" in result.stderr
+    assert result.stdout.splitlines()[1].endswith(" high")
+    assert (
+        run("predict", path, "--fail-on", "extrapolation", folder=made).exit_code == 3
+    )
+
+
+def test_training_structures_do_not_extrapolate(made):
+    files = sorted((made / "train").glob("*.xsf"))
+    levels = [
+        json.loads(line)["extrapolation"]["level"]
+        for line in run("predict", "--json", *files, folder=made).stdout.splitlines()
+    ]
+    # all but those that validate
+    assert levels.count("none") >= 11
+
+
+def test_an_unknown_species_is_refused(made, tmp_path):
+    path = tmp_path / "s.xsf"
+    path.write_text("ATOMS\nTi 0 0 0\nS 0 0 2\n")
+    result = run("predict", path, folder=made)
+    assert result.exit_code == 1
+    assert "atom 1 is S, expected one of Ti, O" in result.stderr

@@ -1,0 +1,123 @@
+"""Imports point down: each module uses only the layers below its own."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import annpot
+
+ROOT = Path(annpot.__file__).parent
+
+LAYERS = """
+    errors version elements settings kernels format structures pairs descriptors
+    networks scaling extrapolation fingerprints potential loss accuracy dataset
+    optimizers training generation prediction description calculator parallel cli
+""".split()
+"""From the bottom to the top; modules and folders of the package."""
+
+COMPILERS = {"numba", "llvmlite"}
+HEAVY = {"numba", "llvmlite", "ase", "scipy", "h5py", "pydantic"}
+
+MODULES = sorted(ROOT.rglob("*.py"))
+each_module = pytest.mark.parametrize(
+    "path", MODULES, ids=[str(path.relative_to(ROOT)) for path in MODULES]
+)
+
+
+def layer_of(path):
+    """Return the name of a module's layer; '' for the package root."""
+    first = path.relative_to(ROOT).parts[0]
+    return "" if first == "__init__.py" else first.removesuffix(".py")
+
+
+def imports_of(path):
+    """Yield line and dotted name of all that a module imports, wherever it does."""
+    package = ("annpot", *path.relative_to(ROOT).parts[:-1])
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield node.lineno, alias.name
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) + 1 - node.level] if node.level else ()
+            module = ".".join([*base, *filter(None, [node.module])])
+            for alias in node.names:
+                yield node.lineno, f"{module}.{alias.name}"
+
+
+def test_each_layer_is_in_the_list():
+    found = {layer_of(path) for path in MODULES} - {""}
+    assert found <= set(LAYERS), "please give new modules a place in LAYERS"
+
+
+@each_module
+def test_imports_point_down(path):
+    layer = layer_of(path)
+    allowed = LAYERS[: LAYERS.index(layer) + 1] if layer else LAYERS
+    wrong = [
+        f"{path}:{line}: {name}"
+        for line, name in imports_of(path)
+        if name.split(".")[0] == "annpot" and name.split(".")[1] not in allowed
+    ]
+    assert not wrong
+
+
+@each_module
+def test_nobody_imports_the_package_root(path):
+    wrong = [
+        f"{path}:{line}: {name}"
+        for line, name in imports_of(path)
+        if name == "annpot" or name.startswith("annpot.__")
+    ]
+    assert not wrong
+
+
+@each_module
+def test_only_kernels_are_compiled(path):
+    if layer_of(path) == "kernels":
+        return
+    wrong = [
+        f"{path}:{line}: {name}"
+        for line, name in imports_of(path)
+        if name.split(".")[0] in COMPILERS
+    ]
+    assert not wrong
+
+
+@each_module
+def test_modules_of_a_layer_form_no_cycle(path):
+    """Two modules of one folder must not import each other."""
+    names = {
+        ".".join(["annpot", *p.relative_to(ROOT).with_suffix("").parts]): p
+        for p in MODULES
+    }
+
+    def below(module):
+        for _, name in imports_of(module):
+            for candidate in (name, name.rpartition(".")[0]):
+                if candidate in names:
+                    yield names[candidate]
+
+    seen, waiting = set(), list(below(path))
+    while waiting:
+        module = waiting.pop()
+        assert module != path
+        if module not in seen:
+            seen.add(module)
+            waiting.extend(below(module))
+
+
+@pytest.mark.parametrize("module", ["annpot", "annpot.cli.main"])
+def test_the_start_is_quick(module):
+    if module == "annpot.cli.main" and not (ROOT / "cli" / "main.py").exists():
+        pytest.skip("there is no command line yet")
+    program = f"import sys, {module}; print(*sys.modules)"
+    loaded = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert module in loaded
+    assert not HEAVY.intersection(loaded)
