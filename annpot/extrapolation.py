@@ -119,6 +119,8 @@ def assess(
         _test_pairs(features, shortest_st),
     ]
     excess_kn = np.stack([test.columns_kn[0] for test in tests])
+    # what is not a number, as with atoms on top of each other, is far outside
+    excess_kn = np.where(np.isnan(excess_kn), np.inf, excess_kn)
     worst_n = excess_kn.max(axis=0)
     level_n = np.where(worst_n > 1.0, 2, np.where(worst_n > 0.0, 1, 0))
     batch = features.batch

@@ -24,7 +24,7 @@ from annpot.structures.reading import (
     read_files,
     require_references,
 )
-from annpot.structures.structure import Array, Batch, Structure, stack
+from annpot.structures.structure import Array, Batch, Structure, check_species, stack
 
 Progress = Callable[[list[SourceFile], str], Iterable[SourceFile]]
 """Wraps the list of files, with a word on what is done, to show progress."""
@@ -211,7 +211,7 @@ class _Tally:
             If it cannot.
         """
         require_references(structure, energy=True)
-        stack([structure], self.species)
+        check_species(structure, self.species)
         if "fit" in self.given:
             kind = "cohesive" if structure.energy is None else "total"
             if self.kind and kind != self.kind:

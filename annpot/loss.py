@@ -12,7 +12,7 @@ the feature gradients from one more: no derivative of a feature is ever stored
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -79,11 +79,7 @@ class Loss:
         scale: float,
         weights: LossWeights,
     ) -> None:
-        self.descriptor, self.features, self.references = (
-            descriptor,
-            features,
-            references,
-        )
+        self.descriptor, self.features = descriptor, features
         self.scalings, self.scale, self.weights = scalings, scale, weights
         self.networks, self.batch = networks, features.batch
         batch, blocks = features.batch, features.blocks(features.G_f)
@@ -92,6 +88,8 @@ class Loss:
         for atoms in self.features.atoms_s:
             self.row_n[atoms] = np.arange(len(atoms))
         self.atoms_s, self.volume_s = batch.atoms_s, compute_volumes(batch)
+        stress_sv = references.stress_sv + 0.0 * self.volume_s[:, None]
+        self.references = references = replace(references, stress_sv=stress_sv)
         self.weight_n = np.repeat(references.weight_s, self.atoms_s)
         with_stress = weights.stress > 0 and np.isfinite(references.stress_sv).any()
         self.with_stress = bool(with_stress)
@@ -226,18 +224,24 @@ class Loss:
             part[:] = 0.0
             part[structures] = len(part) / len(structures)
         weight_s, references = self.references.weight_s, self.references
-        dE_s = (values.E_s - references.E_s) / self.atoms_s
-        loss, Ebar_s = _mean_square(dE_s, self.weights.energy, weight_s, part)
+        loss, Ebar_s = _mean_square(
+            values.E_s / self.atoms_s,
+            references.E_s / self.atoms_s,
+            self.weights.energy,
+            weight_s,
+            part,
+        )
         Ebar_s /= self.atoms_s
         part_n = np.repeat(part, self.atoms_s)
         loss_F, Fbar_nc = _mean_square(
-            values.F_nc - references.F_nc, self.weights.force, self.weight_n, part_n
+            values.F_nc, references.F_nc, self.weights.force, self.weight_n, part_n
         )
         loss += loss_F
         if values.stress_sv is None:
             return loss, Ebar_s, Fbar_nc, None
         loss_S, Sbar_sv = _mean_square(
-            values.stress_sv - references.stress_sv,
+            values.stress_sv,
+            references.stress_sv,
             self.weights.stress,
             weight_s,
             part,
@@ -252,19 +256,20 @@ class Loss:
 
 
 def _mean_square(
-    residual: Array, weight: float, weight_i: Array, part_i: Array
+    value: Array, reference: Array, weight: float, weight_i: Array, part_i: Array
 ) -> tuple[float, Array]:
-    """Return ``weight`` times the weighted mean square and its derivative.
+    """Return ``weight`` times the mean square deviation and its derivative.
 
-    Rows that are not finite have no reference and do not count.
+    Rows whose reference is not finite do not count.
     """
-    row_shape = (-1,) + (1,) * (residual.ndim - 1)
-    known_i = np.isfinite(residual.reshape(len(residual), -1)).all(axis=1)
+    row_shape = (-1,) + (1,) * (value.ndim - 1)
+    known_i = np.isfinite(reference.reshape(len(reference), -1)).all(axis=1)
     weight_i = np.where(known_i, weight_i, 0.0)
-    norm = weight_i.sum() * max(1, residual[:1].size)
+    norm = weight_i.sum() * max(1, value[:1].size)
     if norm == 0.0 or weight == 0.0:
-        return 0.0, np.zeros_like(residual)
+        return 0.0, np.zeros_like(value)
     factor = (weight / norm * weight_i * part_i).reshape(row_shape)
-    residual = np.where(known_i.reshape(row_shape), residual, 0.0)
-    slope = 2.0 * factor * residual
-    return float(0.5 * np.sum(slope * residual)), slope
+    residual = np.where(known_i.reshape(row_shape), value - reference, 0.0)
+    with np.errstate(invalid="ignore", over="ignore"):
+        slope = 2.0 * factor * residual
+        return float(0.5 * np.sum(slope * residual)), slope

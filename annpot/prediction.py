@@ -7,9 +7,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from annpot.errors import AnnpotError
 from annpot.extrapolation import Finding
 from annpot.potential import Potential
-from annpot.structures.structure import Array, Integers, Structure, stack
+from annpot.structures.structure import (
+    Array,
+    Integers,
+    Structure,
+    check_species,
+    stack,
+)
 
 
 @dataclass(frozen=True)
@@ -47,6 +54,8 @@ def predict(
 ) -> Iterator[Prediction]:
     """Yield the predictions for ``structures``, worked on in batches.
 
+    An error of ``structures`` comes after the predictions for those before it.
+
     Raises
     ------
     StructureError
@@ -54,14 +63,21 @@ def predict(
     """
     batch: list[Structure] = []
     size = 0
-    for structure in structures:
-        batch.append(structure)
-        size += len(structure)
-        if size >= batch_atoms:
-            yield from _predict_batch(potential, batch, forces, stress)
-            batch, size = [], 0
+    failure: AnnpotError | None = None
+    try:
+        for structure in structures:
+            check_species(structure, potential.species)
+            batch.append(structure)
+            size += len(structure)
+            if size >= batch_atoms:
+                yield from _predict_batch(potential, batch, forces, stress)
+                batch, size = [], 0
+    except AnnpotError as error:
+        failure = error
     if batch:
         yield from _predict_batch(potential, batch, forces, stress)
+    if failure is not None:
+        raise failure
 
 
 def _predict_batch(

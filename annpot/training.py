@@ -234,8 +234,9 @@ def _optimise(
 ) -> None:
     loss, settings = trainer.training, trainer.settings
     if settings.method == "lbfgs":
-        if run_lbfgs(loss, start_w, epochs, settings.lbfgs.memory, trainer.step):
-            trainer.reason = "converged"
+        memory = settings.lbfgs.memory
+        reason = run_lbfgs(loss, start_w, epochs, memory, trainer.step)
+        trainer.reason = reason or trainer.reason
         return
 
     def step(weights_w: Array) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import subprocess
 import sys
 from pathlib import Path
@@ -35,8 +36,13 @@ def layer_of(path):
     return "" if first == "__init__.py" else first.removesuffix(".py")
 
 
+@functools.cache
 def imports_of(path):
-    """Yield line and dotted name of all that a module imports, wherever it does."""
+    """Return line and dotted name of all that a module imports, wherever it does."""
+    return list(iterate_imports(path))
+
+
+def iterate_imports(path):
     package = ("annpot", *path.relative_to(ROOT).parts[:-1])
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
@@ -88,20 +94,22 @@ def test_only_kernels_are_compiled(path):
     assert not wrong
 
 
+NAMES = {
+    ".".join(["annpot", *path.relative_to(ROOT).with_suffix("").parts]): path
+    for path in MODULES
+}
+
+
+@functools.cache
+def below(path):
+    """Return the modules of the package that a module imports."""
+    names = [name for _, name in imports_of(path)]
+    names += [name.rpartition(".")[0] for name in names]
+    return [NAMES[name] for name in names if name in NAMES]
+
+
 @each_module
 def test_modules_of_a_layer_form_no_cycle(path):
-    """Two modules of one folder must not import each other."""
-    names = {
-        ".".join(["annpot", *p.relative_to(ROOT).with_suffix("").parts]): p
-        for p in MODULES
-    }
-
-    def below(module):
-        for _, name in imports_of(module):
-            for candidate in (name, name.rpartition(".")[0]):
-                if candidate in names:
-                    yield names[candidate]
-
     seen, waiting = set(), list(below(path))
     while waiting:
         module = waiting.pop()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from dataclasses import replace
 
@@ -60,13 +61,15 @@ def make_potential(*parts):
     )
 
 
-POTENTIAL = make_potential()
+@functools.cache
+def standard_potential():
+    return make_potential()
 
 
 @pytest.fixture
 def saved(tmp_path):
     """Return a file with the potential, and the potential."""
-    potential = POTENTIAL.with_test_vectors(stack_all())
+    potential = standard_potential().with_test_vectors(stack_all())
     potential.save(tmp_path / "potential.h5", settings='{"seed": 1}')
     return tmp_path / "potential.h5", potential
 
@@ -76,7 +79,7 @@ def saved(tmp_path):
 
 def test_atomic_energies_are_those_of_the_networks():
     networks, scalings, _ = make_parts()
-    result = POTENTIAL.evaluate(stack_all())
+    result = standard_potential().evaluate(stack_all())
     blocks = result.features.blocks(result.features.G_f)
     for s, reference in enumerate([-12.5, 3.0]):
         X_nf = (blocks[s] - scalings[s].shift_f) @ scalings[s].matrix_ff
@@ -125,16 +128,16 @@ def test_folding_leaves_out_constant_features():
 
 def test_energies_are_sums_of_atomic_energies():
     batch = stack_all()
-    result = POTENTIAL.evaluate(batch)
+    result = standard_potential().evaluate(batch)
     expected = np.bincount(batch.structure_n, result.E_n)
     np.testing.assert_allclose(result.E_s, expected, rtol=1e-14)
 
 
 def test_batched_is_one_by_one():
     batch = stack_all()
-    together = POTENTIAL.evaluate(batch, stress=True)
+    together = standard_potential().evaluate(batch, stress=True)
     for s, structure in enumerate(STRUCTURES):
-        alone = POTENTIAL.evaluate(stack_all([structure]), stress=True)
+        alone = standard_potential().evaluate(stack_all([structure]), stress=True)
         atoms = slice(batch.first_s[s], batch.first_s[s + 1])
         np.testing.assert_allclose(alone.E_s[0], together.E_s[s], rtol=1e-14)
         np.testing.assert_allclose(alone.E_n, together.E_n[atoms], rtol=1e-14)
@@ -146,16 +149,16 @@ def test_batched_is_one_by_one():
 
 def test_only_what_is_wanted_is_computed():
     batch = stack_all()
-    energies = POTENTIAL.evaluate(batch, forces=False)
+    energies = standard_potential().evaluate(batch, forces=False)
     assert energies.F_nc is None
     assert energies.stress_sv is None
-    assert POTENTIAL.evaluate(batch).stress_sv is None
-    everything = POTENTIAL.evaluate(batch, stress=True)
+    assert standard_potential().evaluate(batch).stress_sv is None
+    everything = standard_potential().evaluate(batch, stress=True)
     np.testing.assert_array_equal(everything.E_s, energies.E_s)
 
 
 def test_an_empty_batch():
-    result = POTENTIAL.evaluate(stack_all([]), stress=True)
+    result = standard_potential().evaluate(stack_all([]), stress=True)
     assert result.E_s.shape == result.E_n.shape == (0,)
     assert result.F_nc.shape == (0, 3)
     assert result.stress_sv.shape == (0, 6)
@@ -164,7 +167,8 @@ def test_an_empty_batch():
 # Derivatives.
 
 
-def energy(structure, potential=POTENTIAL):
+def energy(structure, potential=None):
+    potential = potential or standard_potential()
     return potential.evaluate(stack_all([structure]), forces=False).E_s[0]
 
 
@@ -175,7 +179,7 @@ def test_forces_are_minus_the_gradient_of_the_energy(structure):
         structure.positions_nc,
         step=3e-5,
     )
-    found = POTENTIAL.evaluate(stack_all([structure])).F_nc
+    found = standard_potential().evaluate(stack_all([structure])).F_nc
     size = max(1.0, np.abs(expected).max())
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-8 * size)
 
@@ -203,7 +207,7 @@ def test_stress_is_the_derivative_by_a_strain(structure):
         step=3e-5,
     )
     batch = stack_all([structure])
-    (stress_v,) = POTENTIAL.evaluate(batch, stress=True).stress_sv
+    (stress_v,) = standard_potential().evaluate(batch, stress=True).stress_sv
     if not structure.pbc_c.all():
         assert np.isnan(stress_v).all()
         return
@@ -262,19 +266,23 @@ def test_verification(saved):
 
 
 def test_without_test_vectors_nothing_can_be_verified(tmp_path):
-    POTENTIAL.save(tmp_path / "potential.h5")
+    standard_potential().save(tmp_path / "potential.h5")
     with pytest.raises(FileFormatError, match="no test vectors"):
         Potential.load(tmp_path / "potential.h5").verify()
 
 
 def test_a_potential_that_does_not_know_its_training_data(tmp_path):
-    models = tuple(replace(model, domain=None) for model in POTENTIAL.models)
-    stranger = replace(POTENTIAL, models=models, shortest_st=np.full((2, 2), np.inf))
+    models = tuple(replace(model, domain=None) for model in standard_potential().models)
+    stranger = replace(
+        standard_potential(), models=models, shortest_st=np.full((2, 2), np.inf)
+    )
     stranger.save(tmp_path / "potential.h5")
     loaded = Potential.load(tmp_path / "potential.h5")
     result = loaded.evaluate(stack_all())
     assert loaded.assess(result.features) is None
-    np.testing.assert_array_equal(result.E_s, POTENTIAL.evaluate(stack_all()).E_s)
+    np.testing.assert_array_equal(
+        result.E_s, standard_potential().evaluate(stack_all()).E_s
+    )
 
 
 # Bad files: well-formed in the container's eyes, but not a potential.

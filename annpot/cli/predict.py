@@ -23,6 +23,13 @@ from annpot.cli import options
 )
 @click.option("--index", default=":", show_default=True, help="Which of each file.")
 @click.option("--format", "format_", help="ASE's name of the format of the files.")
+@click.option(
+    "--on-error",
+    type=click.Choice(["stop", "skip"]),
+    default="stop",
+    show_default=True,
+    help="What to do about a structure that cannot be used.",
+)
 @click.option("--forces", is_flag=True, default=None, help="Print forces, eV/angstrom.")
 @click.option(
     "--stress", is_flag=True, default=None, help="Print stresses, eV/angstrom^3."
@@ -44,6 +51,7 @@ def predict(
     files_from: str | None,
     index: str,
     format_: str | None,
+    on_error: str,
     forces: bool | None,
     stress: bool | None,
     atomic_energies: bool | None,
@@ -73,23 +81,29 @@ def predict(
     from annpot.cli.predictions import Predictions
     from annpot.potential import Potential
     from annpot.prediction import predict as run
-    from annpot.structures.reading import read_structures
+    from annpot.structures.reading import Source, SourceFile, read_files
+    from annpot.structures.structure import check_species
 
     report.announce_compilation()
     model = Potential.load(loaded.predict.potential)
-    structures = (
-        structure
-        for name in report.progress(names, "predict")
-        for structure in read_structures(name, index=index, format=format_)
+    skipped: list[str] = []
+    source = Source(tuple(names), index=index, format=format_)
+    found = [SourceFile(Path(name), source) for name in names]
+    structures = read_files(
+        report.progress(found, "predict"),
+        on_error="skip" if on_error == "skip" else "stop",
+        skipped=skipped,
+        require=lambda structure: check_species(structure, model.species),
     )
     predictions = run(
         model,
-        structures,
+        (structure for structure, _ in structures),
         stress=loaded.predict.stress or as_json or output is not None,
         batch_atoms=loaded.predict.batch_atoms,
     )
     with Predictions(loaded.predict, as_json, output) as table:
         for prediction in predictions:
             table.add(prediction)
+    report.say_skipped(skipped)
     if loaded.predict.fail_on == "extrapolation" and table.n_extrapolating:
         ctx.exit(3)

@@ -43,7 +43,7 @@ class Predictions:
             )
         if not self._as_json:
             click.echo(
-                "# file structure atoms energy(eV) energy/atom(eV) "
+                "# file frame atoms energy(eV) energy/atom(eV) "
                 "max_force(eV/angstrom) extrapolation"
             )
         return self
@@ -75,7 +75,7 @@ class Predictions:
         if self.n_extrapolating <= MAX_WARNINGS:
             say(
                 f"annpot-warning: extrapolation file={structure.file} "
-                f"structure={structure.index} {finding}"
+                f"frame={structure.index} {finding}"
             )
         elif self.n_extrapolating == MAX_WARNINGS + 1:
             say("annpot-warning: more structures extrapolate; the table flags them")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
 import click
@@ -19,6 +19,18 @@ Item = TypeVar("Item")
 def say(text: str) -> None:
     """Say something about the run, on stderr, without breaking a progress bar."""
     tqdm.write(text, file=sys.stderr)
+
+
+MAX_SKIPPED = 20
+"""Lines about what was skipped."""
+
+
+def say_skipped(messages: Sequence[str]) -> None:
+    """Say what was skipped, and how much."""
+    for message in messages[:MAX_SKIPPED]:
+        say(f"skipped: {message}")
+    if messages:
+        say(f"{len(messages)} structures or files were skipped")
 
 
 def progress(items: Iterable[Item], what: str) -> Iterator[Item]:

@@ -7,16 +7,13 @@ from dataclasses import asdict
 import click
 import numpy as np
 
-from annpot.cli.report import print_json, say
+from annpot.cli.report import print_json, say, say_skipped
 from annpot.generation import Summary
 
 
 def report_set(summary: Summary, as_json: bool) -> None:
     """Print what went into a fingerprint set."""
-    for message in summary.skipped[:20]:
-        say(f"skipped: {message}")
-    if summary.skipped:
-        say(f"{len(summary.skipped)} structures or files were skipped")
+    say_skipped(summary.skipped)
     if summary.rank < summary.n_fitted:
         say(
             f"note: the compositions tell only {summary.rank} of {summary.n_fitted} "

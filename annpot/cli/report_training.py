@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import asdict
+from pathlib import Path
 from typing import IO
 
 import click
@@ -43,13 +45,26 @@ class EpochTable:
     def __enter__(self) -> EpochTable:
         """Open the log."""
         self._log = open(self._path, "w", encoding="utf-8")
-        self._log.write("# " + " ".join(COLUMNS) + "\n")
+        self._write("# " + " ".join(COLUMNS) + "\n")
         return self
 
     def __exit__(self, *_: object) -> None:
         """Close the log."""
         if self._log is not None:
             self._log.close()
+
+    def _write(self, line: str) -> None:
+        """Write to the log; a full disk ends the log but not the training."""
+        if self._log is None:
+            return
+        try:
+            self._log.write(line)
+            self._log.flush()
+        except OSError as error:
+            say(f"'{self._path}' cannot be written any more: {error.strerror}")
+            with contextlib.suppress(OSError):
+                self._log.close()
+            self._log = None
 
     def plan(self, plan: Plan) -> None:
         """Say what is about to be trained."""
@@ -68,12 +83,10 @@ class EpochTable:
 
     def epoch(self, epoch: Epoch) -> None:
         """Log an epoch, and show it."""
-        assert self._log is not None
         train, held = _milli(epoch.train), _milli(epoch.validation)
         numbers = [epoch.loss, *train, *held, epoch.seconds]
         row = " ".join(f"{number:.6g}" for number in numbers)
-        self._log.write(f"{epoch.number} {row}\n")
-        self._log.flush()
+        self._write(f"{epoch.number} {row}\n")
         errors = " ".join(
             f"{f'{rmse:.2f} ({mae:.2f})':<18}"
             for rmse, mae in zip((train + held)[::2], (train + held)[1::2], strict=True)
@@ -83,15 +96,17 @@ class EpochTable:
         say(f"{head}  {errors} {epoch.seconds:6.1f}s")
 
 
-def report_training(result: Result, settings: TrainSettings, as_json: bool) -> None:
-    """Print the errors of the finished potential."""
+def report_training(
+    result: Result, settings: TrainSettings, saved: Path, as_json: bool
+) -> None:
+    """Print the errors of the finished potential, saved in the file ``saved``."""
     best = result.best
     assert best is not None
     say(f"{result.reason}; kept epoch {best.number} of {result.n_epochs}")
     if as_json:
         print_json(
             {
-                "potential": str(settings.output),
+                "potential": str(saved),
                 "n_epochs": result.n_epochs,
                 "best_epoch": best.number,
                 "ended": result.reason,
@@ -100,7 +115,7 @@ def report_training(result: Result, settings: TrainSettings, as_json: bool) -> N
         )
     else:
         _print_errors(result)
-    say(f"wrote {settings.output} and {settings.log}")
+    say(f"wrote {saved} and {settings.log}")
 
 
 def _print_errors(result: Result) -> None:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from annpot.cli import options
+
+if TYPE_CHECKING:
+    from annpot.potential import Potential
+    from annpot.settings import Settings
 
 
 @click.command()
@@ -72,7 +78,22 @@ def train(
     fingerprints = load_set(loaded.train.input)
     with EpochTable(loaded.train) as table:
         result = run(fingerprints, loaded.train, table.plan, table.epoch)
-    result.potential.save(loaded.train.output, loaded.model_dump_json())
-    report_training(result, loaded.train, as_json)
+    saved = _save(result.potential, loaded)
+    report_training(result, loaded.train, saved, as_json)
     if result.reason == "interrupted":
         ctx.exit(130)
+
+
+def _save(potential: Potential, settings: Settings) -> Path:
+    """Save the potential, in the folder for temporary files if it must be."""
+    from annpot.cli import report
+    from annpot.errors import AnnpotError
+
+    path, text = settings.train.output, settings.model_dump_json()
+    try:
+        potential.save(path, text)
+    except AnnpotError as error:
+        report.say(f"Error: {error}; trying the folder for temporary files")
+        path = Path(tempfile.mkdtemp(prefix="annpot-")) / path.name
+        potential.save(path, text)
+    return path

@@ -23,7 +23,7 @@ def descriptor_from_dict(recipe: Mapping[str, Any]) -> Descriptor:
         If this annpot does not know the type, or the recipe is malformed.
     """
     kind = recipe.get("type")
-    if kind not in TYPES:
+    if not isinstance(kind, str) or kind not in TYPES:
         raise FileFormatError(
             f"descriptor type {kind!r} is unknown, expected one of {', '.join(TYPES)}: "
             "please upgrade annpot"

@@ -268,6 +268,8 @@ class Chebyshev:
         try:
             central = recipe["central"]
             species = tuple(central)
+            if not species:
+                raise ValueError("no species")
             descriptor = cls(
                 species=species,
                 radial_s=tuple(_expansion(central[s]["radial"]) for s in species),

@@ -201,6 +201,8 @@ def read_attribute(
                 f"found {value.dtype} of shape {value.shape}"
             )
         scalar = value.item()
+        if isinstance(scalar, float) and not math.isfinite(scalar):
+            raise FileFormatError(f"{where}: a finite number expected, found {scalar}")
         return kind(scalar.decode() if isinstance(scalar, bytes) else scalar)
 
 

@@ -42,14 +42,16 @@ def find_fault(
         return FORCE, row, row, 0.0
     if _find_large(stress_rv, largest) >= 0:
         return STRESS, 0, 0, 0.0
-    length_c = np.sqrt((cell_cc**2).sum(axis=1))
     inverse_cc = np.empty((3, 3))
     volume = invert(cell_cc, inverse_cc)
-    if not abs(volume) > flattest * length_c.prod():
+    lengths = 1.0
+    for c in range(3):
+        lengths *= norm(cell_cc[c])
+    if not abs(volume) > flattest * lengths:
         return FLAT_CELL, 0, 0, 0.0
     for c in range(3):
-        if length_c[c] < closest:
-            return SHORT_VECTOR, c, c, length_c[c]
+        if norm(cell_cc[c]) < closest:
+            return SHORT_VECTOR, c, c, norm(cell_cc[c])
     i, j, r = find_close_pair(positions_nc, cell_cc, inverse_cc, pbc_c, closest)
     return PAIR if i >= 0 else SOUND, i, j, r
 
@@ -62,6 +64,12 @@ def _find_large(x_rk: Any, largest: float) -> int:
             if not abs(x_rk[r, k]) < largest:
                 return r
     return -1
+
+
+@numba.njit(cache=True, error_model="numpy")
+def norm(v_c: Any) -> float:
+    """Return the length of a vector."""
+    return math.sqrt(v_c[0] ** 2 + v_c[1] ** 2 + v_c[2] ** 2)
 
 
 @numba.njit(cache=True, error_model="numpy")
@@ -90,30 +98,74 @@ def find_close_pair(
 
     Their nearest images count. An atom and its own images are no pair.
     """
-    # Two points so close differ by less than this in each fractional coordinate; the
-    # margin is for rounding.
-    reach_c = (closest + 1e-6) * np.sqrt((inverse_cc**2).sum(axis=0))
-    reach_c = np.minimum(reach_c, MOST_CELLS)
-    # Atoms are sorted along the highest direction of the cell: few are in reach.
-    axis = np.argmin(np.where(pbc_c, reach_c, 1.0))
+    reach_c = np.empty(3)
+    axis = _set_reach(inverse_cc, pbc_c, closest, reach_c)
     n_atoms = len(positions_nc)
     s_nc = np.empty((n_atoms, 3))
     for n in range(n_atoms):
         for c in range(3):
-            s_nc[n, c] = (positions_nc[n] * inverse_cc[:, c]).sum()
+            s_nc[n, c] = 0.0
+            for x in range(3):
+                s_nc[n, c] += positions_nc[n, x] * inverse_cc[x, c]
         if pbc_c[axis]:
             s_nc[n, axis] -= math.floor(s_nc[n, axis])
-    order_n = np.argsort(s_nc[:, axis])
-    for p in range(n_atoms):
-        i = order_n[p]
-        for q in range(p + 1, p + n_atoms if pbc_c[axis] else n_atoms):
-            j = order_n[q % n_atoms]
-            if s_nc[j, axis] - s_nc[i, axis] + q // n_atoms > reach_c[axis]:
+    order_n = np.empty(n_atoms, dtype=np.int64)
+    sort(s_nc[:, axis], order_n)
+    s_nc = s_nc[order_n]
+    # In this order, from each atom to the next ones in reach, around the cell's end.
+    for i in range(n_atoms):
+        for q in range(i + 1, i + n_atoms if pbc_c[axis] else n_atoms):
+            j, turn = (q, 0.0) if q < n_atoms else (q - n_atoms, 1.0)
+            if s_nc[j, axis] - s_nc[i, axis] + turn > reach_c[axis]:
                 break
+            if not _is_near(s_nc, i, j, pbc_c, reach_c):
+                continue
             r = shortest_distance(s_nc[i], s_nc[j], cell_cc, pbc_c, reach_c)
             if r < closest:
-                return min(i, j), max(i, j), r
+                k, m = order_n[i], order_n[j]
+                return min(k, m), max(k, m), r
     return -1, -1, math.inf
+
+
+@numba.njit(cache=True, error_model="numpy")
+def _set_reach(inverse_cc: Any, pbc_c: Any, closest: float, reach_c: Any) -> int:
+    """Set by how much fractional coordinates of two points so close differ at most.
+
+    Return the highest direction of the cell: along it the fewest atoms are in reach.
+    """
+    axis = 0
+    for c in range(3):
+        # The margin is for rounding.
+        reach_c[c] = min((closest + 1e-6) * norm(inverse_cc[:, c]), MOST_CELLS)
+        if pbc_c[c] and (not pbc_c[axis] or reach_c[c] < reach_c[axis]):
+            axis = c
+    return axis
+
+
+@numba.njit(cache=True, error_model="numpy")
+def sort(s_n: Any, order_n: Any) -> None:
+    """Set the order in which ``s_n`` ascends, by Shell's method: quick to compile."""
+    for n in range(len(s_n)):
+        order_n[n] = n
+    gap = len(s_n)
+    while gap > 1:
+        gap = max(1, gap * 4 // 9)
+        for n in range(gap, len(s_n)):
+            moved, m = order_n[n], n
+            while m >= gap and s_n[order_n[m - gap]] > s_n[moved]:
+                order_n[m] = order_n[m - gap]
+                m -= gap
+            order_n[m] = moved
+
+
+@numba.njit(cache=True, error_model="numpy")
+def _is_near(s_nc: Any, i: int, j: int, pbc_c: Any, reach_c: Any) -> bool:
+    """Return, quickly, whether any image of ``j`` is in reach of ``i``."""
+    for c in range(3):
+        d = s_nc[j, c] - s_nc[i, c]
+        if abs(d - math.floor(d + 0.5) if pbc_c[c] else d) > reach_c[c]:
+            return False
+    return True
 
 
 @numba.njit(cache=True, error_model="numpy")

@@ -14,10 +14,14 @@ Step = Callable[[Array, float, Values], bool]
 """Called after each epoch with weights, loss and values; true: go on."""
 
 
+REASONS = {0: "converged", 2: "the line search found no smaller loss"}
+"""Why scipy stops on its own, before the last epoch."""
+
+
 def run_lbfgs(
     loss: Loss, weights_w: Array, epochs: int, memory: int, step: Step
-) -> bool:
-    """Minimise ``loss`` by scipy's L-BFGS-B; return whether it converged."""
+) -> str | None:
+    """Minimise ``loss`` by scipy's L-BFGS-B; return why it stopped on its own."""
     seen: dict[bytes, Values] = {}
 
     def function(weights_w: Array) -> tuple[float, Array]:
@@ -47,4 +51,4 @@ def run_lbfgs(
             "gtol": 1e-9,
         },
     )
-    return bool(result.success)
+    return REASONS.get(result.status)

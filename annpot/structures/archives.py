@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import lzma
+import os
 import tarfile
 import zlib
 from collections.abc import Callable, Container, Iterator
@@ -43,13 +44,23 @@ def read_content(path: Path) -> bytes:
     opener = OPENERS.get(path.suffix.lower())
     with _damage_named(path):
         if opener is None:
-            # Without Python's buffers, which only cost time when all is read at once.
-            with open(path, "rb", buffering=0) as file:
-                return file.readall()
+            return _read_plain(path)
         with opener(path) as packed:
             content = packed.read(LARGEST_FILE + 1)
     _check_size(len(content), str(path))
     return content
+
+
+def _read_plain(path: Path) -> bytes:
+    """Return the content of ``path`` with half the system calls of ``open``."""
+    parts = []
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        while part := os.read(descriptor, 1 << 16):
+            parts.append(part)
+    finally:
+        os.close(descriptor)
+    return b"".join(parts)
 
 
 def list_members(path: Path) -> list[str]:

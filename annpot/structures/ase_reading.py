@@ -37,7 +37,7 @@ def detect_format(path: Path) -> str:
 
     try:
         # An absolute path, because ASE takes 'postgres.xyz' for a database's address.
-        name = filetype(str(path.absolute()))
+        name: str = filetype(str(path.absolute()))
     except UnknownFileTypeError:
         name = ""
     # The same families of exceptions as in `_iterate`, for a file that is packed.

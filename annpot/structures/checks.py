@@ -105,9 +105,12 @@ def _describe(structure: Structure, fault: int, i: int, j: int, length: float) -
         kernel.POSITION: (f"position {i}", structure.positions_nc),
         kernel.CELL_VECTOR: (f"cell vector {i}", structure.cell_cc),
         kernel.FORCE: (f"force {i}", structure.forces_nc),
-        kernel.STRESS: ("stress", [structure.stress_v]),
+        kernel.STRESS: ("stress", structure.stress_v),
     }[fault]
-    return f"{what} is {_join(rows[i])}, expected finite numbers (below {LARGEST:.0e})"
+    found = _join(
+        np.reshape(np.asarray(rows), (-1, 6 if fault == kernel.STRESS else 3))[i]
+    )
+    return f"{what} is {found}, expected finite numbers (below {LARGEST:.0e})"
 
 
 def _join(numbers: Array) -> str:

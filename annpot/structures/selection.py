@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
+from functools import lru_cache
 from itertools import islice
 from typing import TypeVar
 
@@ -13,6 +14,7 @@ Item = TypeVar("Item")
 Index = int | slice
 
 
+@lru_cache
 def parse_index(text: str) -> Index:
     """Return the number or slice that ``text`` is, in Python's and ASE's notation.
 

@@ -109,16 +109,15 @@ def stack(structures: Sequence[Structure], species: tuple[str, ...]) -> Batch:
         If a structure holds a species that is not in the table.
     """
     number = {symbol: i for i, symbol in enumerate(species)}
+    for structure in structures:
+        check_species(structure, species)
     first_s = np.zeros(len(structures) + 1, dtype=np.int64)
     np.cumsum([len(structure) for structure in structures], out=first_s[1:])
     species_n = np.empty(first_s[-1], dtype=np.int64)
     for structure, first, last in zip(
         structures, first_s[:-1], first_s[1:], strict=True
     ):
-        try:
-            species_n[first:last] = [number[symbol] for symbol in structure.symbols]
-        except KeyError as error:
-            raise StructureError(_unknown(structure, error.args[0], species)) from None
+        species_n[first:last] = [number[symbol] for symbol in structure.symbols]
     if not structures:
         positions_nc = np.zeros((0, 3))
     else:
@@ -133,12 +132,22 @@ def stack(structures: Sequence[Structure], species: tuple[str, ...]) -> Batch:
     )
 
 
-def _unknown(structure: Structure, symbol: str, species: tuple[str, ...]) -> str:
-    atom = structure.symbols.index(symbol)
-    return (
-        f"{structure.label}: atom {atom} is {symbol}, expected one of "
-        f"{', '.join(species)}{did_you_mean(symbol, species)}"
-    )
+def check_species(structure: Structure, species: tuple[str, ...]) -> None:
+    """Check that all atoms of a structure are of one of the ``species``.
+
+    Raises
+    ------
+    StructureError
+        If one is not; the message names the first.
+    """
+    unknown = set(structure.symbols).difference(species)
+    if unknown:
+        atom = next(n for n, s in enumerate(structure.symbols) if s in unknown)
+        symbol = structure.symbols[atom]
+        raise StructureError(
+            f"{structure.label}: atom {atom} is {symbol}, expected one of "
+            f"{', '.join(species)}{did_you_mean(symbol, species)}"
+        )
 
 
 VOIGT = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))

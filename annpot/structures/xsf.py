@@ -119,7 +119,7 @@ def _read_steps(lines: Lines, words: list[str], header: _Header) -> None:
 
 
 def _read_count(lines: Lines, words: list[str], keyword: str) -> int:
-    """Return the number of atoms in the current line, which stands below ``keyword``."""
+    """Return the number of atoms in the current line, the one below ``keyword``."""
     if len(words) not in (1, 2) or not is_count(words[0]):
         found = f"found {show(' '.join(words))}"
         raise lines.error(f"the number of atoms expected after {keyword}, {found}")

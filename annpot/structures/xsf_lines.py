@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import re
 
+import numpy as np
+
 from annpot.errors import StructureError
 from annpot.structures.checks import LARGEST
 
@@ -60,6 +62,7 @@ class Lines:
         # Each line ends with a newline, on which the kernel relies.
         self.content = content if content.endswith(b"\n") else content + b"\n"
         self.text = self.content.decode("latin-1")
+        self.bytes_b = np.frombuffer(self.content, dtype=np.uint8)
         self.name = name
         self.at = 0
         if "\0" in self.text:
@@ -88,10 +91,9 @@ class Lines:
 
     def skip(self, n_lines: int = 1) -> None:
         """Move on by ``n_lines``, at most to the end of the file."""
-        for _ in range(n_lines):
-            if self.at == len(self.text):
-                break
+        while n_lines > 0 and self.at < len(self.text):
             self.at = self.text.index("\n", self.at) + 1
+            n_lines -= 1
 
     def skip_comments(self, energies: Energies) -> list[str]:
         """Move on to a line that is neither blank nor comment; return its words.
@@ -99,12 +101,13 @@ class Lines:
         Energies in the comments are added to ``energies``. No words: the file ends.
         """
         while self.at < len(self.text):
-            words = self.words()
+            end = self.text.index("\n", self.at)
+            words = self.text[self.at : end].split()
             if words and words[0][0] != "#":
                 return words
             if words:
                 energies.add_line(self)
-            self.skip()
+            self.at = end + 1
         return []
 
     def parse(self, word: str) -> float:
@@ -121,7 +124,7 @@ class Energies:
 
     def __init__(self) -> None:
         self.found: dict[str, tuple[float, int]] = {}
-        """By kind, ``"total"`` or ``"cohesive"``: the energy, the offset of its line."""
+        """The energy and the offset of its line, for ``"total"`` and ``"cohesive"``."""
 
     def __bool__(self) -> bool:
         """Say whether there are any."""

@@ -17,7 +17,7 @@ POINT, MINUS, PLUS, NEWLINE, BLANK, TAB = (ord(c) for c in ".-+\n \t")
 EXPONENT = tuple(ord(c) for c in "eEdD")
 
 
-@numba.njit(cache=True, error_model="numpy", inline="always")
+@numba.njit(cache=True, error_model="numpy")
 def _skip_digits(text_b: Any, at: int, digits: int) -> tuple[int, int]:
     """Return the first offset that is no digit, and the integer read so far."""
     while 48 <= text_b[at] <= 57:

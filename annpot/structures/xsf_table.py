@@ -55,7 +55,7 @@ def read_atoms(lines: Lines, n_atoms: int, energies: Energies) -> AtomTable:
         values = _read_rows(lines, n_atoms, n_columns - 1, code_n)
         if values is not None:
             try:
-                return tuple([SYMBOL_OF_CODE[code] for code in code_n.tolist()]), values
+                return tuple(map(SYMBOL_OF_CODE.__getitem__, code_n.tolist())), values
             except KeyError:
                 lines.at = at
     return _read_one_by_one(lines, n_atoms, energies)
@@ -66,15 +66,14 @@ def _read_rows(
 ) -> Array | None:
     """Return the numbers of the next rows, and move on; ``None`` if any is unusual."""
     values = np.empty((n_rows, n_numbers))
-    text_b = np.frombuffer(lines.content, dtype=np.uint8)
-    end, inexact = parse_rows(text_b, lines.at, LARGEST, code_n, values)
+    end, inexact = parse_rows(lines.bytes_b, lines.at, LARGEST, code_n, values)
     if end < 0:
         return None
     if inexact:
         words = np.array(lines.text[lines.at : end].split()).reshape(n_rows, -1)
         numbers = words[:, -n_numbers:].ravel().tolist()
         try:
-            values.flat = [parse_number(number) for number in numbers]
+            values[:] = np.reshape([*map(parse_number, numbers)], values.shape)
         except ValueError:
             return None
     lines.at = end

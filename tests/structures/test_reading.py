@@ -3,6 +3,7 @@
 import bz2
 import gzip
 import io
+import itertools
 import subprocess
 import sys
 import tarfile
@@ -15,6 +16,8 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from ase.constraints import FixAtoms
 from ase.stress import voigt_6_to_full_3x3_stress
 from ase.units import Hartree
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 
 from annpot.errors import InputError, StructureError
 from annpot.structures import archives, checks
@@ -490,3 +493,31 @@ def test_many_atoms_are_checked():
     grid[-1] = grid[0] - [0.05, 0, 0]
     with pytest.raises(StructureError, match=r"atoms 0 .* and 7999"):
         checks.check_structure(make(grid, cell=40.0))
+
+
+def test_many_identical_atoms_are_found_at_once():
+    with pytest.raises(StructureError, match="are 0 angstrom apart"):
+        checks.check_structure(make(np.ones((30_000, 3)), cell=40.0))
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.integers(0, 2**32), st.sampled_from([0.1, 0.5, 2.0]))
+def test_close_pairs_agree_with_all_images(seed, height):
+    rng = np.random.default_rng(seed)
+    pbc_c = rng.random(3) < 0.7
+    cell_cc = rng.normal(size=(3, 3)) * [[2], [2], [height]]
+    # Cells flatter than 1/15 angstrom would need more images than are tried here.
+    assume((np.linalg.inv(cell_cc) ** 2).sum(axis=0).max() < 15.0**2)
+    assume(np.linalg.norm(cell_cc, axis=1).min() > 0.1)
+    positions_nc = rng.random((rng.integers(2, 6), 3)) * 0.3
+    ranges = [range(-10, 11) if periodic else [0] for periodic in pbc_c]
+    images_kc = np.array(list(itertools.product(*ranges))) @ cell_cc
+    i, j = np.triu_indices(len(positions_nc), 1)
+    D_pc = positions_nc[j] - positions_nc[i]
+    r = np.linalg.norm(D_pc[:, None] + images_kc, axis=-1).min()
+    structure = make(positions_nc, cell_cc, pbc_c)
+    if r < 0.1:
+        with pytest.raises(StructureError, match="angstrom apart"):
+            checks.check_structure(structure)
+    else:
+        checks.check_structure(structure)

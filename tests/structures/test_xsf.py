@@ -182,6 +182,36 @@ def test_structures_before_an_error_are_delivered():
         next(iterator)
 
 
+NUMBERS = """
+0 -0 +1 1. .5 -.5e1 1e22 1e-22 123456789012345 9007199254740993 0.1234567890123456789
+8.41 1.0D-01 1d2 1E+3 4503599627370496.5 7.2057594037927933 2.2250738585072014e-308
+5e-324 1e-400 99999999.99999999 0.30000000000000004 3.141592653589793115997963468
+000000000000000000000000001.5 1e00000000000000000005
+"""
+
+
+def test_numbers_are_rounded_like_those_of_python():
+    words = [
+        word for word in NUMBERS.split() if float(word.upper().replace("D", "E")) < 1e8
+    ]
+    rng = np.random.default_rng(0)
+    words += [repr(x) for x in rng.normal(size=500).tolist()]
+    words += [f"{x:.{n}f}" for n in range(20) for x in rng.normal(size=50) * 10]
+    words += [f"{x:.{n}e}" for n in range(20) for x in rng.normal(size=50)]
+    words = words[: len(words) // 3 * 3]
+    # In one structure each: numbers that are left to Python must not hide the others.
+    for i in range(0, len(words), 3):
+        structure = read_one(f"ATOMS\nTi {' '.join(words[i : i + 3])}\n")
+        expected = [float(w.upper().replace("D", "E")) for w in words[i : i + 3]]
+        assert structure.positions_nc.tobytes() == np.array(expected).tobytes()
+
+
+@pytest.mark.parametrize("word", [".", "-", "1e", "1e+", "0x1", "1_0", "1.2.3", "--1"])
+def test_what_is_no_number(word):
+    with pytest.raises(StructureError, match="line 10: expected a finite number"):
+        read(replace_line(10, f"O 2 {word} 2 0 0 0"))
+
+
 HUGE = f"{CELL}PRIMCOORD\n1000000000000 1\nCu 0 0 0\n"
 ERRORS = {
     "empty": ("", "'x.xsf': empty file, expected a structure"),
