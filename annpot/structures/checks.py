@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annpot.errors import StructureError
-from annpot.kernels import close_pairs as kernel
+from annpot.kernels import faults as kernel
 from annpot.structures.structure import Array, Structure
 
 LARGEST = 1e8

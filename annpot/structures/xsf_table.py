@@ -15,7 +15,7 @@ from annpot.structures.checks import LARGEST
 from annpot.structures.elements import SYMBOL_OF, SYMBOLS
 from annpot.structures.structure import Array
 from annpot.structures.xsf_lines import Energies, Lines, parse_number, show
-from annpot.structures.xsf_rows import parse_rows
+from annpot.kernels.number_rows import parse_rows
 
 AtomTable = tuple[tuple[str, ...], Array]
 """Symbols, and an array with the 3 or 6 numbers of each atom."""
