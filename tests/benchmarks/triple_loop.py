@@ -8,7 +8,9 @@ import numpy as np
 
 
 @numba.njit(cache=True, fastmath=True)
-def features_and_forces(first_n, j_p, D_pc, weight_p, parameters, dEdG_nf, G_nf, F_nc):
+def features_and_forces(  # noqa: C901, PLR0915
+    first_n, j_p, D_pc, weight_p, parameters, dEdG_nf, G_nf, F_nc
+):
     """Set the features of the atoms in the order of aenet, and add their forces."""
     n_radial, r_cut, n_angular, a_cut = parameters
     n_channel = n_radial + n_angular + 2
