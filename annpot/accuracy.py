@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -23,14 +22,11 @@ class Errors:
     force_mae: float
 
 
-def compute_errors(
-    dE_s: Array, atoms_s: Integers, dF_nc: Array, mask_n: Any = slice(None)
-) -> Errors:
+def compute_errors(dE_s: Array, atoms_s: Integers, dF_nc: Array) -> Errors:
     """Return the errors of total energies and forces; NaN: no reference."""
     dE_s = dE_s / atoms_s
     dE_s = dE_s[np.isfinite(dE_s)]
-    dF = dF_nc[mask_n]
-    dF = dF[np.isfinite(dF)]
+    dF = dF_nc[np.isfinite(dF_nc)]
 
     def rmse(x: Array) -> float:
         return float(np.sqrt(np.mean(x**2))) if x.size else np.nan
@@ -39,3 +35,29 @@ def compute_errors(
         return float(np.mean(np.abs(x))) if x.size else np.nan
 
     return Errors(rmse(dE_s), mae(dE_s), rmse(dF), mae(dF))
+
+
+class RunningErrors:
+    """Sums up errors of structures one by one, without keeping them."""
+
+    def __init__(self) -> None:
+        self.n_energies = self.n_forces = 0
+        self._sums = np.zeros(4)
+        self._n_components = 0
+
+    def add_energy(self, dE: float, n_atoms: int) -> None:
+        """Add the error of a total energy, eV."""
+        self.n_energies += 1
+        self._sums[:2] += (dE / n_atoms) ** 2, abs(dE / n_atoms)
+
+    def add_forces(self, dF_nc: Array) -> None:
+        """Add the errors of the forces of a structure, eV/angstrom."""
+        self.n_forces += 1
+        self._n_components += dF_nc.size
+        self._sums[2:] += np.sum(dF_nc**2), np.sum(np.abs(dF_nc))
+
+    def errors(self) -> Errors:
+        """Return the errors of all that was added; NaN if nothing was."""
+        n_E, n_F = self.n_energies or np.nan, self._n_components or np.nan
+        means = self._sums / (n_E, n_E, n_F, n_F)
+        return Errors(means[0] ** 0.5, means[1], means[2] ** 0.5, means[3])

@@ -10,11 +10,12 @@ import numpy as np
 from ase.calculators.calculator import Calculator as AseCalculator
 from ase.calculators.calculator import all_changes
 
-from annpot.errors import AnnpotError
+from annpot.errors import AnnpotError, StructureError
 from annpot.extrapolation import LEVELS, Finding
 from annpot.kernels.environment import Neighbours
 from annpot.pairs import find_pairs, move_pairs
 from annpot.potential import Potential
+from annpot.structures.checks import check_structure
 from annpot.structures.structure import Array, Batch, Structure, stack
 
 
@@ -41,7 +42,8 @@ class Calculator(AseCalculator):  # type: ignore[misc]
         again only when an atom has moved by half of it or the cell has changed.
     on_extrapolation
         ``warn``: one `ExtrapolationWarning` for the first structure outside the
-        training data; ``extrapolations`` counts on. ``stop``: an `ExtrapolationError`.
+        training data, until `summarise` tells how many
+        followed. ``stop``: an `ExtrapolationError`.
         ``ignore``: nothing is tested.
     """
 
@@ -69,13 +71,15 @@ class Calculator(AseCalculator):  # type: ignore[misc]
                 "on_extrapolation: expected warn, stop or ignore, "
                 f"found {on_extrapolation!r}"
             )
+        if not 0.0 <= skin < np.inf:
+            raise ValueError(f"skin: expected a length in angstrom, found {skin!r}")
         if not isinstance(potential, Potential):
             potential = Potential.load(potential)
         self.potential = potential
         self.skin = skin
         self.on_extrapolation = on_extrapolation
         self.extrapolations = {level: 0 for level in LEVELS[1:]}
-        """Number of calculations at each level since the calculator was made."""
+        """Number of calculations at each level since the last `summarise`."""
         self.n_searches = 0
         """How often neighbours were searched for."""
         self._searched: tuple[Batch, Neighbours] | None = None
@@ -98,6 +102,8 @@ class Calculator(AseCalculator):  # type: ignore[misc]
             if assessment is not None and assessment.findings[0] is not None:
                 self._tell(assessment.findings[0])
         energy = float(result.E_s[0])
+        if not np.isfinite(energy):
+            raise StructureError(f"the energy is {energy}: are atoms on top of others?")
         self.results = {
             "energy": energy,
             "free_energy": energy,
@@ -107,8 +113,19 @@ class Calculator(AseCalculator):  # type: ignore[misc]
         if result.stress_sv is not None:
             self.results["stress"] = result.stress_sv[0]
 
+    def summarise(self) -> str:
+        """Return how many calculations extrapolated, and start to count anew.
+
+        The next one outside the training data warns again.
+        """
+        counts = ", ".join(f"{n} {level}" for level, n in self.extrapolations.items())
+        self.extrapolations = {level: 0 for level in LEVELS[1:]}
+        return f"calculations outside the training data: {counts}"
+
     def _batch(self) -> Batch:
         atoms = self.atoms
+        if not len(atoms):
+            raise StructureError("no atoms found, expected some")
         structure = Structure(
             symbols=tuple(atoms.get_chemical_symbols()),
             positions_nc=np.array(atoms.positions, dtype=float),
@@ -116,6 +133,7 @@ class Calculator(AseCalculator):  # type: ignore[misc]
             pbc_c=np.array(atoms.pbc, dtype=bool),
             file=atoms.get_chemical_formula(),
         )
+        check_structure(structure)
         return stack([structure], self.potential.species)
 
     def _neighbours(self, batch: Batch) -> Neighbours:
@@ -140,7 +158,7 @@ class Calculator(AseCalculator):  # type: ignore[misc]
             raise ExtrapolationError(text)
         if first:
             warnings.warn(
-                f"{text}; further ones are counted in Calculator.extrapolations",
+                f"{text}; further ones are counted, see Calculator.summarise",
                 ExtrapolationWarning,
                 stacklevel=2,
             )

@@ -27,10 +27,10 @@ def split(
     validation_fraction: float,
     rng: np.random.Generator,
 ) -> Split:
-    """Return the split: as labelled, the rest at random.
+    """Return the split: as labelled, the structures without label at random.
 
-    Without labelled test structures, a share of those without label tests; without
-    labelled validation structures, a share of what is left for training validates.
+    Of those, a share tests if no structure is labelled so, and a share validates if no
+    structure is labelled so; the rest trains.
 
     Raises
     ------
@@ -40,18 +40,17 @@ def split(
     labels = np.array(fingerprints.labels.sets)
     train, validation, test = (np.flatnonzero(labels == name) for name in SETS[1:])
     free = rng.permutation(np.flatnonzero(labels == ""))
-    if not len(test):
-        test, free = np.split(free, [round(test_fraction * len(free))])
-    train = np.concatenate([train, free])
-    if not len(validation):
-        shuffled = rng.permutation(train)
-        validation, train = np.split(
-            shuffled, [round(validation_fraction * len(train))]
-        )
+    n_test = 0 if len(test) else round(test_fraction * len(free))
+    n_validation = 0 if len(validation) else round(validation_fraction * len(free))
+    more_test, more_validation, rest = np.split(free, [n_test, n_test + n_validation])
+    train = np.concatenate([train, rest])
+    test = np.concatenate([test, more_test])
+    validation = np.concatenate([validation, more_validation])
     if not len(train):
         raise TrainingError(
             f"'{fingerprints.path}': no structure is left for training, with "
-            f"{len(validation)} for validation and {len(test)} for testing"
+            f"{len(validation)} for validation and {len(test)} for testing: please "
+            "leave some without 'set', or label them 'set: train'"
         )
     return Split(np.sort(train), np.sort(validation), np.sort(test))
 

@@ -57,7 +57,7 @@ def describe(path: Path) -> dict[str, Any]:
         description |= _describe_potential(Potential.load(path))
     try:
         description["settings"] = json.loads(settings)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise FileFormatError(f"'{path}', settings: not JSON") from None
     return description
 
@@ -135,7 +135,7 @@ def verify_file(path: Path) -> Verification:
     if kind != container.POTENTIAL:
         return Verification(checksum, None, None)
     dE, dF = Potential.load(path).verify()
-    if not max(dE, dF) <= TOLERANCE:
+    if not (dE <= TOLERANCE and dF <= TOLERANCE):
         raise FileFormatError(
             f"'{path}': this potential gives other energies (by {dE:.1e} eV/atom) and "
             f"forces (by {dF:.1e} eV/angstrom) than when it was written"

@@ -12,3 +12,8 @@ SYMBOLS: tuple[str, ...] = tuple(
     """.split()
 )
 """``SYMBOLS[z]`` is the symbol of atomic number ``z``; ``X`` at 0 is no element."""
+
+SYMBOL_OF = {symbol: symbol for symbol in SYMBOLS[1:]} | {
+    str(number): symbol for number, symbol in enumerate(SYMBOLS) if number
+}
+"""From what stands in a file (``"Ti"`` or ``"22"``) to the symbol."""

@@ -206,9 +206,14 @@ def read_descriptor(file: h5py.File) -> Descriptor:
         recipe = json.loads(text)
         if not isinstance(recipe, dict):
             raise FileFormatError("the descriptor is no JSON object")
-        return descriptor_from_dict(recipe)
+        descriptor = descriptor_from_dict(recipe)
     except (ValueError, RecursionError, FileFormatError) as error:
         raise FileFormatError(f"'{file.filename}', descriptor: {error}") from None
+    if tuple(reading.read_strings(file, container.SPECIES)) != descriptor.species:
+        raise FileFormatError(
+            f"'{file.filename}': species differ from the descriptor's"
+        )
+    return descriptor
 
 
 def load_set(path: Path) -> FingerprintSet:
@@ -223,6 +228,10 @@ def load_set(path: Path) -> FingerprintSet:
         descriptor = read_descriptor(file)
         n_species = len(descriptor.species)
         statistics = reading.read_group(file, container.STATISTICS)
+        structures = reading.read_group(file, container.STRUCTURES)
+        batch = read_batch(structures, descriptor.species)
+        if not batch.n_structures:
+            raise FileFormatError(f"'{path}': no structures in this set")
         return FingerprintSet(
             path=path,
             sha256=reading.read_attribute(file, container.SHA256, str),
@@ -231,10 +240,8 @@ def load_set(path: Path) -> FingerprintSet:
             reference_energies=reading.read_array(
                 file, container.REFERENCE_ENERGIES, (n_species,)
             ),
-            batch=read_batch(
-                reading.read_group(file, container.STRUCTURES), descriptor.species
-            ),
-            labels=_read_labels(file),
+            batch=batch,
+            labels=_read_labels(file, batch),
             statistics=[
                 read_statistics(reading.read_group(statistics, symbol), int(n_features))
                 for symbol, n_features in zip(
@@ -260,13 +267,18 @@ def read_batch(group: h5py.Group, species: tuple[str, ...]) -> Batch:
     """
     where = f"'{group.file.filename}', {group.name}"
     atoms_s = reading.read_array(group, container.N_ATOMS, (None,), np.int64)
+    n_rows = reading.read_dataset(
+        group, container.SPECIES_INDEX, (None,), np.int64
+    ).shape[0]
+    if atoms_s.min(initial=1) < 1 or atoms_s.max(initial=1) > n_rows:
+        raise FileFormatError(
+            f"{where}: a structure with an impossible number of atoms"
+        )
     n_structures, n_atoms = len(atoms_s), int(atoms_s.sum())
     species_n = reading.read_array(group, container.SPECIES_INDEX, (n_atoms,), np.int64)
-    if atoms_s.min(initial=1) < 1:
-        raise FileFormatError(f"{where}: a structure without atoms")
     if species_n.min(initial=0) < 0 or species_n.max(initial=0) >= len(species):
         raise FileFormatError(f"{where}: an index that is not in the table of species")
-    return Batch(
+    batch = Batch(
         species=species,
         species_n=species_n,
         positions_nc=reading.read_array(group, container.POSITIONS, (n_atoms, 3)),
@@ -276,18 +288,25 @@ def read_batch(group: h5py.Group, species: tuple[str, ...]) -> Batch:
         ).astype(bool),
         first_s=np.concatenate([[0], np.cumsum(atoms_s)]),
     )
+    lengths_sc = np.linalg.norm(batch.cells_scc, axis=2)
+    volume_s = np.abs(np.linalg.det(batch.cells_scc))
+    flat_s = batch.pbc_sc.all(axis=1) & (volume_s < 1e-6)
+    if flat_s.any() or (batch.pbc_sc & (lengths_sc < 0.1)).any():
+        raise FileFormatError(f"{where}: a periodic cell without a volume")
+    return batch
 
 
-def _read_labels(file: h5py.File) -> Labels:
+def _read_labels(file: h5py.File, batch: Batch) -> Labels:
     group = reading.read_group(file, container.STRUCTURES)
-    energy_s = reading.read_array(group, container.ENERGY, (None,))
-    n_structures = len(energy_s)
+    n_structures = batch.n_structures
     set_s = reading.read_array(group, container.SET, (n_structures,), np.uint8)
     if set_s.max(initial=0) >= len(SETS):
         raise FileFormatError(f"'{file.filename}': code {set_s.max()} is not of a set")
     labels = Labels(
-        energy_s=energy_s,
-        forces_nc=reading.read_array(group, container.FORCES, (None, 3), finite=False),
+        energy_s=reading.read_array(group, container.ENERGY, (n_structures,)),
+        forces_nc=reading.read_array(
+            group, container.FORCES, (batch.n_atoms, 3), finite=False
+        ),
         stress_sv=reading.read_array(
             group, container.STRESS, (n_structures, 6), finite=False
         ),
@@ -297,6 +316,8 @@ def _read_labels(file: h5py.File) -> Labels:
         groups=reading.read_strings(group, container.GROUPS),
         sets=[SETS[code] for code in set_s],
     )
+    if labels.weight_s.min(initial=1.0) <= 0.0:
+        raise FileFormatError(f"'{file.filename}': a weight that is not positive")
     if not len(labels.files) == len(labels.groups) == n_structures:
         raise FileFormatError(
             f"'{file.filename}': {len(labels.files)} file names and "

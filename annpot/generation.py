@@ -77,6 +77,7 @@ def generate(
     """
     sources = [Source(**dict(group)) for group in settings.structures]
     files = find_all_files(sources, base)
+    _check_output(settings.generate.output, files)
     species = settings.species
     if species is None:
         found = _find_species(progress(files, "species"))
@@ -100,7 +101,10 @@ def generate(
         for batch_of in _batches(entries, settings.generate.batch_atoms):
             _add_batch(batch_of, descriptor, writer, tally)
         if not tally.atoms_s:
-            raise InputError("no structure is left to make fingerprints of")
+            raise StructureError(
+                f"no structure is left to make fingerprints of: {len(skipped)} skipped"
+                f", the first because of {skipped[0] if skipped else 'nothing'}"
+            )
         energies = tally.fit_reference_energies()
         environments = Environments(tally.shortest_st, tally.neighbours())
         writer.finish(energies, tally.statistics, environments)
@@ -144,11 +148,22 @@ def make_descriptor(settings: ChebyshevSettings, species: tuple[str, ...]) -> Ch
     )
 
 
+def _check_output(output: Path, files: list[SourceFile]) -> None:
+    if output.exists() and any(file.path.samefile(output) for file in files):
+        raise InputError(
+            f"generate.output: '{output}' is one of the files with structures, "
+            "expected another name"
+        )
+
+
 def _find_species(files: Iterable[SourceFile]) -> tuple[str, ...]:
     """Return the species of all structures that can be read, by atomic number."""
     skipped: list[str] = []
     found: set[str] = set()
-    for structure, _ in read_files(files, on_error="skip", skipped=skipped):
+    require = require_references
+    for structure, _ in read_files(
+        files, on_error="skip", skipped=skipped, require=require
+    ):
         found.update(structure.symbols)
     if not found:
         raise StructureError(skipped[0] if skipped else "no structure found")
@@ -195,8 +210,6 @@ class _Tally:
     force_range: tuple[float, float] = (np.inf, 0.0)
     n_with_forces: int = 0
     n_with_stress: int = 0
-    kind: str = ""
-    """Whether energies are total or cohesive, if reference energies are fitted."""
     statistics: list[Statistics] = field(default_factory=list)
     shortest_st: Array = field(default_factory=lambda: np.zeros((0, 0)))
     counts: list[list[float]] = field(default_factory=list)
@@ -212,14 +225,11 @@ class _Tally:
         """
         require_references(structure, energy=True)
         check_species(structure, self.species)
-        if "fit" in self.given:
-            kind = "cohesive" if structure.energy is None else "total"
-            if self.kind and kind != self.kind:
-                raise StructureError(
-                    f"{structure.label}: {kind} energy found, but {self.kind} energies "
-                    "before: give the reference energies of all species"
-                )
-            self.kind = kind
+        if "fit" in self.given and structure.energy is None:
+            raise StructureError(
+                f"{structure.label}: cohesive energy found, which needs energies of "
+                "free atoms: give the reference energies of all species"
+            )
 
     def entry(self, structure: Structure, source: Source) -> Entry:
         """Return the entry of a structure, and count its energy and forces."""
@@ -227,9 +237,8 @@ class _Tally:
         energy = structure.energy
         if energy is None:
             assert structure.cohesive_energy is not None
-            energy = structure.cohesive_energy
-            if "fit" not in self.given:
-                energy += float(np.dot(counts, np.array(self.given, dtype=float)))
+            free_atoms = np.dot(counts, np.array(self.given, dtype=float))
+            energy = structure.cohesive_energy + float(free_atoms)
         self.energy_s.append(energy)
         self.atoms_s.append(counts)
         if structure.forces_nc is not None:
@@ -290,7 +299,8 @@ class _Tally:
             share_sk = atoms_sk / atoms_sk.sum(axis=1, keepdims=True)
             rest_s = np.array(self.energy_s) / atoms_sk.sum(axis=1)
             rest_s = rest_s - share_sk @ energies
-            mean = rest_s.mean() / max(share_sk[:, free].sum(axis=1).mean(), 1e-12)
+            share = share_sk[:, free].sum(axis=1).mean()
+            mean = rest_s.mean() / share if share > 0.0 else 0.0
             centred_s = rest_s - share_sk[:, free].sum(axis=1) * mean
             fit, *_ = np.linalg.lstsq(share_sk[:, free], centred_s, rcond=1e-8)
             energies[free] = fit + mean

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from annpot.descriptors.base import Descriptor, Features
 from annpot.kernels.threads import share
@@ -91,6 +92,11 @@ class Loss:
         stress_sv = references.stress_sv + 0.0 * self.volume_s[:, None]
         self.references = references = replace(references, stress_sv=stress_sv)
         self.weight_n = np.repeat(references.weight_s, self.atoms_s)
+        weight_s = references.weight_s
+        # without any reference a term is zero, whatever it is divided by
+        self.norm_E = float(weight_s @ _known(references.E_s)) or 1.0
+        self.norm_F = 3 * float(self.weight_n @ _known(references.F_nc)) or 1.0
+        self.norm_S = 6 * float(weight_s @ _known(references.stress_sv)) or 1.0
         with_stress = weights.stress > 0 and np.isfinite(references.stress_sv).any()
         self.with_stress = bool(with_stress)
         with_forces = weights.force > 0 and np.isfinite(references.F_nc).any()
@@ -169,10 +175,7 @@ class Loss:
                     rows = slice(first, first + ROWS)
                     tasks.append((s, rows, atoms[rows]))
             return tasks
-        first_s = self.batch.first_s
-        chosen_n = np.concatenate(
-            [np.arange(first_s[i], first_s[i + 1]) for i in structures]
-        )
+        chosen_n = self._atoms_of(structures)
         for s in range(len(self.batch.species)):
             atoms = chosen_n[self.batch.species_n[chosen_n] == s]
             if len(atoms):
@@ -218,57 +221,72 @@ class Loss:
     def _residuals(
         self, values: Values, structures: Integers | None
     ) -> tuple[float, Array, Array, Array | None]:
-        """Return the loss and its derivatives by energies, forces and strain rates."""
-        part = np.ones(self.batch.n_structures)
+        """Return the loss and its derivatives by energies, forces and strain rates.
+
+        Only the rows of the chosen structures are looked at; others are zero.
+        """
+        weights, references = self.weights, self.references
+        rows_s: slice | Integers = slice(None)
+        rows_n: slice | Integers = slice(None)
+        part = 1.0
         if structures is not None:
-            part[:] = 0.0
-            part[structures] = len(part) / len(structures)
-        weight_s, references = self.references.weight_s, self.references
-        loss, Ebar_s = _mean_square(
-            values.E_s / self.atoms_s,
-            references.E_s / self.atoms_s,
-            self.weights.energy,
-            weight_s,
-            part,
+            rows_s, rows_n = structures, self._atoms_of(structures)
+            part = self.batch.n_structures / len(structures)
+
+        atoms_s, weight_s = self.atoms_s[rows_s], references.weight_s[rows_s]
+        Ebar_s = np.zeros_like(values.E_s)
+        loss, slope = _mean_square(
+            values.E_s[rows_s] / atoms_s,
+            references.E_s[rows_s] / atoms_s,
+            part * weights.energy * weight_s / self.norm_E,
         )
-        Ebar_s /= self.atoms_s
-        part_n = np.repeat(part, self.atoms_s)
-        loss_F, Fbar_nc = _mean_square(
-            values.F_nc, references.F_nc, self.weights.force, self.weight_n, part_n
+        Ebar_s[rows_s] = slope / atoms_s
+        Fbar_nc = np.zeros_like(values.F_nc)
+        loss_F, Fbar_nc[rows_n] = _mean_square(
+            values.F_nc[rows_n],
+            references.F_nc[rows_n],
+            part * weights.force * self.weight_n[rows_n] / self.norm_F,
         )
-        loss += loss_F
         if values.stress_sv is None:
-            return loss, Ebar_s, Fbar_nc, None
+            return loss + loss_F, Ebar_s, Fbar_nc, None
         loss_S, Sbar_sv = _mean_square(
-            values.stress_sv,
-            references.stress_sv,
-            self.weights.stress,
-            weight_s,
-            part,
+            values.stress_sv[rows_s],
+            references.stress_sv[rows_s],
+            part * weights.stress * weight_s / self.norm_S,
         )
-        strain_scc = np.zeros((len(part), 3, 3))
+        rate_scc = np.zeros((len(Sbar_sv), 3, 3))
         for v, (a, b) in enumerate(VOIGT):
-            strain_scc[:, a, b] += Sbar_sv[:, v] / 2
-            strain_scc[:, b, a] += Sbar_sv[:, v] / 2
-        known_s = np.isfinite(self.volume_s)
-        strain_scc[known_s] /= self.volume_s[known_s, None, None]
-        return loss + loss_S, Ebar_s, Fbar_nc, strain_scc
+            rate_scc[:, a, b] += Sbar_sv[:, v] / 2
+            rate_scc[:, b, a] += Sbar_sv[:, v] / 2
+        volume_s = self.volume_s[rows_s]
+        rate_scc /= np.where(np.isfinite(volume_s), volume_s, 1.0)[:, None, None]
+        strain_scc = np.zeros((self.batch.n_structures, 3, 3))
+        strain_scc[rows_s] = rate_scc
+        return loss + loss_F + loss_S, Ebar_s, Fbar_nc, strain_scc
+
+    def _atoms_of(self, structures: Integers) -> Integers:
+        first_s = self.batch.first_s
+        return np.concatenate(
+            [np.arange(first_s[i], first_s[i + 1]) for i in structures]
+        )
+
+
+def _known(reference: Array) -> NDArray[np.bool_]:
+    """Return for which rows there is a reference."""
+    known_in: NDArray[np.bool_] = np.isfinite(reference.reshape(len(reference), -1))
+    return np.asarray(known_in.all(axis=1))
 
 
 def _mean_square(
-    value: Array, reference: Array, weight: float, weight_i: Array, part_i: Array
+    value: Array, reference: Array, weight_i: Array
 ) -> tuple[float, Array]:
-    """Return ``weight`` times the mean square deviation and its derivative.
+    """Return the weighted sum of squared deviations and its derivative.
 
     Rows whose reference is not finite do not count.
     """
+    known_i = _known(reference)
     row_shape = (-1,) + (1,) * (value.ndim - 1)
-    known_i = np.isfinite(reference.reshape(len(reference), -1)).all(axis=1)
-    weight_i = np.where(known_i, weight_i, 0.0)
-    norm = weight_i.sum() * max(1, value[:1].size)
-    if norm == 0.0 or weight == 0.0:
-        return 0.0, np.zeros_like(value)
-    factor = (weight / norm * weight_i * part_i).reshape(row_shape)
+    factor = np.where(known_i, weight_i, 0.0).reshape(row_shape)
     residual = np.where(known_i.reshape(row_shape), value - reference, 0.0)
     with np.errstate(invalid="ignore", over="ignore"):
         slope = 2.0 * factor * residual

@@ -157,9 +157,9 @@ class Network:
             ``Xdot @ W_1.T``. The term ``trace.deltas[0].T @ Xdot`` of the first weights
             is left to the caller, who may know ``Xdot`` in a cheaper basis.
         """
-        tangents = []
+        tangents, bends = [], []
         for k, slope in enumerate(trace.slopes):
-            trace.bends[k] *= Zdot_nh
+            bends.append(trace.bends[k] * Zdot_nh)
             tangents.append(slope * Zdot_nh)
             Zdot_nh = tangents[k] @ self.weights[k + 1].T
         gradient = []
@@ -171,7 +171,7 @@ class Network:
             gradient += [Zbar_nh.sum(axis=0), dW.ravel()]
             if k > 0:
                 Zbar_nh = trace.slopes[k - 1] * (Zbar_nh @ self.weights[k])
-                Zbar_nh += trace.bends[k - 1]
+                Zbar_nh += bends[k - 1]
         return np.concatenate(gradient[::-1])
 
 
@@ -181,8 +181,7 @@ class Trace:
 
     ``E_n`` are the energies; ``values[k]`` the inputs of layer k; ``deltas[k]`` the
     derivatives ``dE/dz_k`` (the input gradient is ``deltas[0] @ W_0``); ``slopes`` are
-    ``f'(z_k)`` and ``bends`` are ``f''(z_k) dE/da_k``. `Network.weight_gradient` uses
-    up the bends.
+    ``f'(z_k)`` and ``bends`` are ``f''(z_k) dE/da_k``.
     """
 
     E_n: Array

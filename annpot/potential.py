@@ -32,7 +32,8 @@ from annpot.pairs import find_pairs
 from annpot.scaling import Scaling, fit_zscore
 from annpot.structures.structure import Array, Batch, compute_volumes, voigt_stress
 
-MAX_LAYERS, MAX_NODES = 100, 100_000
+MAX_DEPTH = 50
+"""Of the JSON in a file."""
 
 
 @dataclass(frozen=True)
@@ -164,7 +165,9 @@ class Potential:
 
     def save(self, path: Path, settings: str = "{}") -> None:
         """Write the potential; the file gets its name only when it is complete."""
-        with writing.create(path, container.POTENTIAL, settings) as file:
+        with writing.create(
+            path, container.POTENTIAL, settings, in_memory=True
+        ) as file:
             _write(file, self)
 
     @classmethod
@@ -262,7 +265,17 @@ def _read_json(file: h5py.File, name: str) -> dict[str, Any]:
         raise FileFormatError(f"'{file.filename}', {name}: {error}") from None
     if not isinstance(value, dict):
         raise FileFormatError(f"'{file.filename}', {name}: no JSON object")
+    if _depth(value) > MAX_DEPTH:
+        raise FileFormatError(f"'{file.filename}', {name}: nested too deep")
     return value
+
+
+def _depth(value: Any, above: int = 0) -> int:
+    """Return how deep lists and dictionaries are nested, up to the limit."""
+    if above > MAX_DEPTH or not isinstance(value, dict | list):
+        return above
+    items = value.values() if isinstance(value, dict) else value
+    return max((_depth(item, above + 1) for item in items), default=above + 1)
 
 
 def _read_model(
@@ -320,6 +333,8 @@ def _read_test_vectors(file: h5py.File, species: tuple[str, ...]) -> TestVectors
         return None
     group = reading.read_group(file, container.TEST_VECTORS)
     batch = read_batch(group, species)
+    if not batch.n_structures:
+        raise FileFormatError(f"'{file.filename}': no structures in {group.name}")
     return TestVectors(
         batch,
         reading.read_array(group, container.ENERGY, (batch.n_structures,)),

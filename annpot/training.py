@@ -13,6 +13,7 @@ from annpot.accuracy import Errors, compute_errors
 from annpot.dataset import Split, references, split, subset
 from annpot.descriptors import Descriptor, Features
 from annpot.errors import TrainingError
+from annpot.evaluation import Row, error_table
 from annpot.extrapolation import fit_domain
 from annpot.fingerprints import FingerprintSet
 from annpot.loss import Loss, LossWeights, References, Values
@@ -56,21 +57,12 @@ class Plan:
     """What is about to be trained."""
 
     n_structures: dict[str, int]
+    n_references: dict[str, int]
+    """Training structures that have an energy, forces, a stress to fit to."""
     n_atoms: int
     n_weights: int
     layers: dict[str, tuple[int, ...]]
     epochs: int
-
-
-@dataclass(frozen=True)
-class Row:
-    """Errors of some structures (a set, a group) or atoms (a species)."""
-
-    set: str
-    part: str
-    n_structures: int
-    n_atoms: int
-    errors: Errors
 
 
 @dataclass(frozen=True)
@@ -194,14 +186,15 @@ def train(
     def make_loss(features: Features, known: References) -> Loss:
         return Loss(descriptor, features, known, scalings, networks, scale, weights)
 
-    training, validation = make_loss(features, known), None
     _check_references(fingerprints, known, settings)
+    training, validation = make_loss(features, known), None
     if len(parts.validation):
         batch = subset(fingerprints.batch, parts.validation)
         held = _shifted(references(fingerprints, parts.validation), shift, batch)
+        _check_references(fingerprints, held, settings)
         validation = make_loss(_compute_features(descriptor, batch), held)
     epochs = settings.epochs or EPOCHS[settings.method]
-    on_plan(_plan(fingerprints, parts, networks, epochs))
+    on_plan(_plan(parts, features.batch, known, networks, epochs))
     trainer = _Trainer(training, validation, settings, on_epoch)
     start_w = np.concatenate([network.flatten() for network in networks])
     try:
@@ -209,7 +202,10 @@ def train(
     except KeyboardInterrupt:
         trainer.reason = "interrupted"
     if trainer.best_w is None:
-        raise TrainingError(f"no epoch was finished: {trainer.reason}")
+        raise TrainingError(
+            f"'{fingerprints.path}': no epoch was finished: {trainer.reason}; please "
+            "lower the weights of the loss"
+        )
     potential = assemble(
         descriptor,
         training.split(trainer.best_w),
@@ -221,7 +217,11 @@ def train(
         shortest_st=_shortest(features),
         provenance={},
     )
-    table = error_table(potential, fingerprints, parts)
+    del training, validation, trainer.training, trainer.validation  # pairs, features
+    try:
+        table = error_table(potential, fingerprints, parts)
+    except KeyboardInterrupt:  # a second one: no table, but the potential
+        table = []
     potential = replace(
         potential,
         provenance=_provenance(fingerprints, settings, parts, trainer, table),
@@ -273,17 +273,20 @@ def _check_species(fingerprints: FingerprintSet, features: Features) -> None:
 def _check_references(
     fingerprints: FingerprintSet, known: References, settings: TrainSettings
 ) -> None:
-    """Raise an error if a term of the loss has nothing to be computed from."""
-    for name, weight, values in (
-        ("force", settings.force_weight, known.F_nc),
-        ("stress", settings.stress_weight, known.stress_sv),
-    ):
-        others = settings.energy_weight > 0
-        if weight > 0 and not np.isfinite(values).any() and not others:
-            raise TrainingError(
-                f"'{fingerprints.path}': train.{name}_weight is {weight:g}, but no "
-                f"training structure has a reference {name}"
-            )
+    """Check that the loss has something to be computed from, stress if asked for."""
+    with_stress = np.isfinite(known.stress_sv).any()
+    with_forces = np.isfinite(known.F_nc).any()
+    if settings.stress_weight > 0 and not with_stress:
+        raise TrainingError(
+            f"'{fingerprints.path}': train.stress_weight is {settings.stress_weight:g},"
+            " but no training or no "
+            "validation structure has a reference stress"
+        )
+    if settings.energy_weight == 0 and not with_forces and not with_stress:
+        raise TrainingError(
+            f"'{fingerprints.path}': train.energy_weight is 0, but no training or no "
+            "validation structure has forces"
+        )
 
 
 def _fit_scaling(statistics: Statistics, settings: TrainSettings) -> Scaling:
@@ -327,20 +330,32 @@ def _initial_networks(
 
 
 def _plan(
-    fingerprints: FingerprintSet, parts: Split, networks: list[Network], epochs: int
+    parts: Split,
+    batch: Batch,
+    known: References,
+    networks: list[Network],
+    epochs: int,
 ) -> Plan:
     return Plan(
         n_structures={name: len(ids) for name, ids in asdict(parts).items()},
-        n_atoms=int(fingerprints.batch.atoms_s[parts.train].sum()),
+        n_references=_count_references(known, batch),
+        n_atoms=batch.n_atoms,
         n_weights=sum(network.n_weights for network in networks),
         layers={
             symbol: network.sizes
-            for symbol, network in zip(
-                fingerprints.batch.species, networks, strict=True
-            )
+            for symbol, network in zip(batch.species, networks, strict=True)
         },
         epochs=epochs,
     )
+
+
+def _count_references(known: References, batch: Batch) -> dict[str, int]:
+    first_F = known.F_nc[batch.first_s[:-1], 0]
+    return {
+        "energy": int(np.isfinite(known.E_s).sum()),
+        "force": int(np.isfinite(first_F).sum()),
+        "stress": int(np.isfinite(known.stress_sv[:, 0]).sum()),
+    }
 
 
 def _shortest(features: Features) -> Array:
@@ -360,49 +375,6 @@ def _small_structures(batch: Batch) -> Batch:
         if not np.isin(with_species, chosen).any():
             chosen.append(with_species[batch.atoms_s[with_species].argmin()])
     return subset(batch, np.array(chosen))
-
-
-def error_table(
-    potential: Potential, fingerprints: FingerprintSet, parts: Split
-) -> list[Row]:
-    """Return the errors of each set: of all structures, each group and each species."""
-    rows = []
-    for name, structures in asdict(parts).items():
-        if not len(structures):
-            continue
-        batch = subset(fingerprints.batch, structures)
-        result = potential.evaluate(batch)
-        known = references(fingerprints, structures)
-        counts_st = np.zeros((batch.n_structures, len(batch.species)))
-        np.add.at(counts_st, (batch.structure_n, batch.species_n), 1.0)
-        E_s = result.E_s - counts_st @ fingerprints.reference_energies
-        assert result.F_nc is not None
-        dE_s, dF_nc = E_s - known.E_s, result.F_nc - known.F_nc
-        groups = np.array([fingerprints.labels.groups[s] for s in structures])
-        masks = {"all": np.ones(len(structures), dtype=bool)}
-        masks |= {group: groups == group for group in sorted(set(groups)) if group}
-        for part, mask_s in masks.items():
-            errors = compute_errors(
-                dE_s[mask_s],
-                batch.atoms_s[mask_s],
-                dF_nc,
-                np.repeat(mask_s, batch.atoms_s),
-            )
-            n_atoms = int(batch.atoms_s[mask_s].sum())
-            rows.append(Row(name, part, int(mask_s.sum()), n_atoms, errors))
-        for s, symbol in enumerate(batch.species):
-            mask_n = batch.species_n == s
-            errors = compute_errors(dE_s[:0], batch.atoms_s[:0], dF_nc, mask_n)
-            rows.append(
-                Row(
-                    name,
-                    symbol,
-                    int((counts_st[:, s] > 0).sum()),
-                    int(mask_n.sum()),
-                    errors,
-                )
-            )
-    return rows
 
 
 def _provenance(
@@ -430,6 +402,6 @@ def _provenance(
                 for name, value in asdict(row.errors).items()
             }
             for row in table
-            if row.part == "all"
+            if row.kind == "all"
         },
     }

@@ -17,7 +17,8 @@ ROOT = Path(annpot.__file__).parent
 LAYERS = """
     errors version elements settings kernels format structures pairs descriptors
     networks scaling extrapolation fingerprints potential loss accuracy dataset
-    optimizers training generation prediction description calculator parallel cli
+    evaluation optimizers training generation prediction description calculator
+    parallel cli
 """.split()
 """From the bottom to the top; modules and folders of the package."""
 

@@ -44,6 +44,7 @@ def generate(
     from annpot.settings import require_structures
 
     require_structures(loaded, path)
+    options.check_output(loaded.generate.output, [path])
     report.announce_compilation()
     base = path.parent if path is not None else Path()
     summary = run(loaded, base, report.progress)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
+import signal
 import sys
 from typing import Any, NoReturn
 
@@ -46,12 +48,18 @@ class ErrorWordingGroup(click.Group):
         except BrokenPipeError:
             raise
         except OSError as error:
-            where = f"'{error.filename}': " if error.filename else ""
-            raise Failure(f"{where}{error.strerror or error}") from None
+            raise Failure(_word(error)) from None
         except MemoryError:
             raise Failure(
-                "not enough memory; please lower generate.batch_atoms or "
-                "predict.batch_atoms, or use a machine with more"
+                "not enough memory; please lower generate.batch_atoms, train.hidden, "
+                "train.lbfgs.memory or predict.batch_atoms, or use a machine with more"
+            ) from None
+        except RuntimeError as error:
+            if "cannot cache function" not in str(error):
+                raise
+            raise Failure(
+                "there is no folder to keep compiled kernels in: please set "
+                "NUMBA_CACHE_DIR to one that can be written"
             ) from None
         except KeyboardInterrupt:
             click.echo("interrupted", err=True)
@@ -79,6 +87,38 @@ for command in (generate, train, predict, info, schema):
     annpot.add_command(command)
 
 
+def _word(error: OSError) -> str:
+    """Return what the system says, and of which file."""
+    # Of all that is read and written, only standard output is not opened by its name.
+    where = f"'{error.filename}'" if error.filename else "standard output"
+    return f"{where}: {error.strerror or error}"
+
+
+def _fail(error: OSError) -> int:
+    with contextlib.suppress(OSError):
+        sys.stderr.write(f"Error: {_word(error)}\n")
+    return 1
+
+
+def _interrupt(*_: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def _prepare() -> None:
+    """Make output that nobody wants vanish, and a farewell of the system an interrupt.
+
+    Batch systems end a job by SIGTERM, a lost terminal by SIGHUP: training then keeps
+    the best potential so far, as with Ctrl-C. 'nohup' is respected.
+    """
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) == signal.SIG_DFL:
+            signal.signal(number, _interrupt)
+
+
 def main() -> NoReturn:
     """Run annpot, and end the process without tidying up what ends with it.
 
@@ -86,15 +126,18 @@ def main() -> NoReturn:
     """
     # Imports leave a million objects behind, which each collection would walk through.
     gc.set_threshold(50_000, 20, 100)
+    _prepare()
     code: int | str | None = 0
     try:
         annpot()
     except SystemExit as exit_:
         code = exit_.code
+    except OSError as error:  # of --help
+        code = _fail(error)
     try:
         sys.stdout.flush()
-        sys.stderr.flush()
     except OSError as error:
-        sys.stderr.write(f"Error: standard output: {error.strerror}\n")
-        code = 1
+        code = code or _fail(error)
+    with contextlib.suppress(OSError):
+        sys.stderr.flush()
     os._exit(code if isinstance(code, int) else 0 if code is None else 1)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from annpot.errors import InputError
 
 if TYPE_CHECKING:
     from annpot.settings import Settings
@@ -59,8 +62,35 @@ def file_names(files: tuple[str, ...], files_from: str | None) -> list[str]:
         files_from = "-"
     names = [name for name in files if name != "-"]
     if files_from is not None:
-        with click.open_file(files_from) as lines:
-            names += [line.strip() for line in lines if line.strip()]
+        names += _read_names(files_from)
     if not names:
         raise click.UsageError("no structure files given, expected some")
     return names
+
+
+def _read_names(path: str) -> list[str]:
+    where = "standard input" if path == "-" else f"'{path}'"
+    try:
+        with click.open_file(path) as lines:
+            return [line.strip() for line in lines if line.strip()]
+    except UnicodeDecodeError:
+        raise InputError(f"{where}: binary data, expected names of files") from None
+    except OSError as error:
+        raise InputError(f"{where} cannot be read: {error.strerror}") from None
+
+
+def check_output(output: Path | None, inputs: Iterable[Path | None]) -> None:
+    """Check that no file that is read would be replaced by the output.
+
+    Raises
+    ------
+    InputError
+        If the output is one of the ``inputs``.
+    """
+    if output is None or not output.is_file():
+        return
+    for path in inputs:
+        if path is not None and path.exists() and path.samefile(output):
+            raise InputError(
+                f"output '{output}': this file is read, expected another name"
+            )

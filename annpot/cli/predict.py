@@ -76,19 +76,23 @@ def predict(
         },
     )
     names = options.file_names(files, files_from)
+    read = [Path(name) for name in names]
+    options.check_output(output, [*read, loaded.predict.potential])
 
     from annpot.cli import report
     from annpot.cli.predictions import Predictions
     from annpot.potential import Potential
     from annpot.prediction import predict as run
     from annpot.structures.reading import Source, SourceFile, read_files
+    from annpot.structures.selection import parse_index
     from annpot.structures.structure import check_species
 
+    parse_index(index)
     report.announce_compilation()
     model = Potential.load(loaded.predict.potential)
     skipped: list[str] = []
     source = Source(tuple(names), index=index, format=format_)
-    found = [SourceFile(Path(name), source) for name in names]
+    found = [SourceFile(path, source) for path in read]
     structures = read_files(
         report.progress(found, "predict"),
         on_error="skip" if on_error == "skip" else "stop",

@@ -3,21 +3,63 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import os
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
+from io import StringIO
 from pathlib import Path
+from types import TracebackType
 from typing import IO, Any
 
 import click
 import numpy as np
 
-from annpot.accuracy import Errors, compute_errors
+from annpot.accuracy import RunningErrors
 from annpot.cli.report import print_json, say
 from annpot.extrapolation import LEVELS
+from annpot.format.writing import check_writable, errors_naming
 from annpot.prediction import Prediction
 from annpot.settings import PredictSettings
 
 MAX_WARNINGS = 20
 """Lines of warnings; the table flags all structures."""
+
+
+@contextlib.contextmanager
+def open_output(path: Path) -> Iterator[Callable[[str], None]]:
+    """Give a function that writes to ``path``, which appears when the block ends.
+
+    If the block ends by an error, the file holds the texts before; without any, an
+    older file stays as it was.
+    """
+    target = path.resolve()
+    special = target.exists() and not (target.is_file() or target.is_dir())
+    partial = target.with_name(f"{target.name}.{os.getpid()}.partial")
+    if not special:
+        check_writable(path)
+    whole, done = 0, False
+    # special: /dev/stdout, a pipe
+    file = open(target if special else partial, "wb", buffering=0)
+
+    def write(text: str) -> None:
+        nonlocal whole
+        raw = text.encode()
+        with errors_naming(path):
+            if file.write(raw) < len(raw):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        whole += len(raw)
+
+    try:
+        yield write
+        done = True
+    finally:
+        file.close()
+        if not special and (done or whole):
+            os.truncate(partial, whole)
+            os.replace(partial, target)
+        elif not special:
+            partial.unlink(missing_ok=True)
 
 
 class Predictions:
@@ -28,9 +70,8 @@ class Predictions:
     ) -> None:
         self._settings, self._as_json, self._output = settings, as_json, output
         self._stack = contextlib.ExitStack()
-        self._file: IO[str] | None = None
-        self._dE: list[tuple[float, int]] = []
-        self._dF: list[Any] = []
+        self._write: Callable[[str], None] | None = None
+        self._errors = RunningErrors()
         self.n_structures = 0
         self.n_extrapolating = 0
         self.n_far = 0
@@ -38,34 +79,40 @@ class Predictions:
     def __enter__(self) -> Predictions:
         """Open the file to write, and print the head of the table."""
         if self._output is not None:
-            self._file = self._stack.enter_context(
-                open(self._output, "w", encoding="utf-8")
-            )
+            self._write = self._stack.enter_context(open_output(self._output))
         if not self._as_json:
             click.echo(
                 "# file frame atoms energy(eV) energy/atom(eV) "
-                "max_force(eV/angstrom) extrapolation"
+                "max_force(eV/angstrom) extrapolation dE(meV/atom) "
+                "force_rmse(meV/angstrom)"
             )
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         """Print the summary, unless an error ended the table."""
-        self._stack.close()
+        self._stack.__exit__(kind, error, trace)
         if kind is None:
             self._summarise()
 
     def add(self, prediction: Prediction) -> None:
         """Print one prediction."""
         self.n_structures += 1
-        self._collect_errors(prediction)
+        deviations = self._collect_errors(prediction)
         if prediction.finding is not None:
             self._warn(prediction)
         if self._as_json:
             print_json(as_record(prediction))
         else:
-            self._print_row(prediction)
-        if self._file is not None:
-            write_extxyz(self._file, prediction)
+            self._print_row(prediction, deviations)
+        if self._write is not None:
+            text = StringIO()
+            write_extxyz(text, prediction)
+            self._write(text.getvalue())
 
     def _warn(self, prediction: Prediction) -> None:
         finding, structure = prediction.finding, prediction.structure
@@ -80,14 +127,15 @@ class Predictions:
         elif self.n_extrapolating == MAX_WARNINGS + 1:
             say("annpot-warning: more structures extrapolate; the table flags them")
 
-    def _print_row(self, prediction: Prediction) -> None:
+    def _print_row(self, prediction: Prediction, deviations: list[str]) -> None:
         structure, settings = prediction.structure, self._settings
         n_atoms, forces_nc = len(structure), prediction.forces_nc
         assert forces_nc is not None
         largest = np.sqrt(np.max(np.sum(forces_nc**2, axis=1)))
         click.echo(
             f"{structure.file} {structure.index} {n_atoms} {prediction.energy:.8f} "
-            f"{prediction.energy / n_atoms:.8f} {largest:.6f} {level_of(prediction)}"
+            f"{prediction.energy / n_atoms:.8f} {largest:.6f} {level_of(prediction)} "
+            f"{' '.join(deviations)}"
         )
         if settings.stress:
             stress_v = prediction.stress_v
@@ -102,19 +150,21 @@ class Predictions:
                     words.append(f"{prediction.atomic_energies[n]:.8f}")
                 click.echo(" ".join(words))
 
-    def _collect_errors(self, prediction: Prediction) -> None:
-        structure = prediction.structure
+    def _collect_errors(self, prediction: Prediction) -> list[str]:
+        """Add the errors of a prediction; return them as words, ``-`` if unknown."""
+        structure, words = prediction.structure, ["-", "-"]
         if prediction.reference_energy is not None:
             dE = prediction.energy - prediction.reference_energy
-            self._dE.append((dE, len(structure)))
+            self._errors.add_energy(dE, len(structure))
+            words[0] = f"{1000 * dE / len(structure):.3f}"
         if structure.forces_nc is not None and prediction.forces_nc is not None:
-            self._dF.append(prediction.forces_nc - structure.forces_nc)
+            dF_nc = prediction.forces_nc - structure.forces_nc
+            self._errors.add_forces(dF_nc)
+            words[1] = f"{1000 * np.sqrt(np.mean(dF_nc**2)):.3f}"
+        return words
 
     def _summarise(self) -> None:
-        if self._dE or self._dF:
-            dE_s, atoms_s = np.array(self._dE or [(np.nan, 1)]).T
-            dF_nc = np.concatenate(self._dF or [np.full((1, 3), np.nan)])
-            self._print_errors(compute_errors(dE_s, atoms_s.astype(int), dF_nc))
+        self._print_errors()
         if self.n_extrapolating:
             say(
                 f"annpot-summary: structures={self.n_structures} "
@@ -123,18 +173,20 @@ class Predictions:
         if self._output is not None:
             say(f"wrote {self._output}")
 
-    def _print_errors(self, errors: Errors) -> None:
+    def _print_errors(self) -> None:
+        sums, errors = self._errors, self._errors.errors()
         lines = [
-            f"errors of {len(self._dE)} energies: RMSE {1000 * errors.energy_rmse:.3f}"
-            f" MAE {1000 * errors.energy_mae:.3f} meV/atom",
-            f"errors of forces of {len(self._dF)} structures: RMSE "
+            f"errors of {sums.n_energies} energies: RMSE "
+            f"{1000 * errors.energy_rmse:.3f} MAE {1000 * errors.energy_mae:.3f} "
+            "meV/atom",
+            f"errors of forces of {sums.n_forces} structures: RMSE "
             f"{1000 * errors.force_rmse:.3f} MAE {1000 * errors.force_mae:.3f} "
             "meV/angstrom",
         ]
-        for line, known in zip(lines, (self._dE, self._dF), strict=True):
-            if known and self._as_json:
+        for line, n_known in zip(lines, (sums.n_energies, sums.n_forces), strict=True):
+            if n_known and self._as_json:
                 say(line)
-            elif known:
+            elif n_known:
                 click.echo(f"# {line}")
 
 
@@ -148,10 +200,12 @@ def level_of(prediction: Prediction) -> str:
 def as_record(prediction: Prediction) -> dict[str, Any]:
     """Return a prediction with its references, JSON-ready."""
     structure, finding = prediction.structure, prediction.finding
-    extrapolation: dict[str, Any] = {"level": level_of(prediction)}
-    if prediction.level_n is not None:
-        extrapolation["atoms"] = np.flatnonzero(prediction.level_n)
-        extrapolation["distance"] = prediction.distance_n
+    level_n = prediction.level_n
+    extrapolation: dict[str, Any] = {
+        "level": level_of(prediction),
+        "atoms": [] if level_n is None else np.flatnonzero(level_n),
+        "distance": prediction.distance_n,
+    }
     if finding is not None:
         extrapolation["worst"] = {**asdict(finding), "level": LEVELS[finding.level]}
     record = {
@@ -202,4 +256,6 @@ def write_extxyz(file: IO[str], prediction: Prediction) -> None:
         atoms.info["REF_energy"] = prediction.reference_energy
     if structure.forces_nc is not None:
         atoms.set_array("REF_forces", structure.forces_nc)
+    if structure.stress_v is not None:
+        atoms.info["REF_stress"] = structure.stress_v
     write(file, [atoms])

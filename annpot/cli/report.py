@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -17,8 +18,12 @@ Item = TypeVar("Item")
 
 
 def say(text: str) -> None:
-    """Say something about the run, on stderr, without breaking a progress bar."""
-    tqdm.write(text, file=sys.stderr)
+    """Say something about the run, on stderr, without breaking a progress bar.
+
+    Nobody need listen: a full disk or closed pipe there does not end the run.
+    """
+    with contextlib.suppress(OSError):
+        tqdm.write(text, file=sys.stderr)
 
 
 MAX_SKIPPED = 20

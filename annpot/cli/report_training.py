@@ -43,9 +43,10 @@ class EpochTable:
         self._log: IO[str] | None = None
 
     def __enter__(self) -> EpochTable:
-        """Open the log."""
-        self._log = open(self._path, "w", encoding="utf-8")
-        self._write("# " + " ".join(COLUMNS) + "\n")
+        """Check that the log can be written; `plan` opens it."""
+        if self._path.is_file() or not self._path.exists():
+            with open(self._path, "a", encoding="utf-8"):
+                pass
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -67,13 +68,20 @@ class EpochTable:
             self._log = None
 
     def plan(self, plan: Plan) -> None:
-        """Say what is about to be trained."""
+        """Open the log, and say what is about to be trained."""
+        # Not earlier: what cannot be trained must not cost the log of the last run.
+        self._log = open(self._path, "w", encoding="utf-8")
+        self._write("# " + " ".join(COLUMNS) + "\n")
         counts = ", ".join(f"{n} {name}" for name, n in plan.n_structures.items() if n)
         layers = ", ".join(
             f"{symbol} {'-'.join(map(str, sizes))}"
             for symbol, sizes in plan.layers.items()
         )
         say(f"structures: {counts}; {plan.n_atoms} atoms to train on")
+        known = ", ".join(f"{n} with {what}" for what, n in plan.n_references.items())
+        say(f"references to train on: {known}")
+        if not plan.n_structures["validation"]:
+            say("no validation structures: the epoch with the smallest loss is kept")
         say(f"networks: {layers}; {plan.n_weights} weights; {plan.epochs} epochs")
         say("energies in meV/atom, forces in meV/angstrom: RMSE (MAE); * best so far")
         say(
@@ -88,7 +96,7 @@ class EpochTable:
         row = " ".join(f"{number:.6g}" for number in numbers)
         self._write(f"{epoch.number} {row}\n")
         errors = " ".join(
-            f"{f'{rmse:.2f} ({mae:.2f})':<18}"
+            f"{f'{rmse:.2f} ({mae:.2f})' if rmse == rmse else '-':<18}"
             for rmse, mae in zip((train + held)[::2], (train + held)[1::2], strict=True)
         )
         star = "*" if epoch.best else " "

@@ -82,6 +82,8 @@ def train(
     report_training(result, loaded.train, saved, as_json)
     if result.reason == "interrupted":
         ctx.exit(130)
+    if saved != loaded.train.output:
+        ctx.exit(1)
 
 
 def _save(potential: Potential, settings: Settings) -> Path:

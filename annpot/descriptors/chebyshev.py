@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from annpot.descriptors.base import Features, lay_out
+from annpot.elements import SYMBOLS
 from annpot.errors import FileFormatError
 from annpot.kernels import moments
 from annpot.kernels.environment import Neighbours, Recipe, make_workspace
@@ -279,12 +280,22 @@ class Chebyshev:
                     for s in species
                 ),
             )
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (
+            KeyError,
+            TypeError,
+            ValueError,
+            AttributeError,
+            OverflowError,
+        ) as error:
             raise FileFormatError(
                 f"malformed Chebyshev descriptor: {error!r}"
             ) from None
         if not np.isfinite(descriptor.weights_st).all():
             raise FileFormatError("malformed Chebyshev descriptor: weight not finite")
+        if not descriptor.cutoffs or not set(species) <= set(SYMBOLS[1:]):
+            raise FileFormatError(
+                "malformed Chebyshev descriptor: no part or no element"
+            )
         return descriptor
 
 

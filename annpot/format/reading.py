@@ -52,7 +52,8 @@ def open_checked(path: Path, kind: str | None = None) -> Iterator[h5py.File]:
     """Open a complete file in the annpot format, of ``kind`` if given, for reading."""
     with _damage_named(f"'{path}'"):
         if not path.exists():
-            raise FileFormatError(f"'{path}': no such file")
+            hint = f": '{container.KINDS[kind].command}' makes one" if kind else ""
+            raise FileFormatError(f"'{path}': no such file{hint}")
         if not path.is_file():
             raise FileFormatError(f"'{path}' is not a file")
         path.open("rb").close()  # here the system says best why it may not be read

@@ -37,7 +37,11 @@ _FAILED_WRITE = re.compile(r"(write failed|extend file).*errno = \d+", re.DOTALL
 
 @contextlib.contextmanager
 def create(
-    path: Path, kind: str, settings: str, keep_partial: bool = False
+    path: Path,
+    kind: str,
+    settings: str,
+    keep_partial: bool = False,
+    in_memory: bool = False,
 ) -> Iterator[h5py.File]:
     """Write a file of one of the `container.KINDS`; the with-block fills it.
 
@@ -53,14 +57,15 @@ def create(
         Leave the partial file if the block raises. Rows are safe in it once
         ``file.flush()`` returned (from a crash of the program, not of the computer);
         rows after the last flush may read as zeros if the disk was full.
+    in_memory
+        For small files: HDF5, which is noisy about a full disk, writes to memory only.
     """
     target = path.resolve()  # a symbolic link stays, the file behind it is replaced
-    partial = target.with_name(f"{target.name}.partial")
-    if target.is_dir():
-        raise AnnpotError(f"'{path}' is a folder, a file name expected")
-    with _errors_naming(path):
-        # Default libver: after a crash "latest" leaves files that do not open.
-        file = h5py.File(partial, "w", locking="best-effort")
+    unique = f".{os.getpid()}" if in_memory else ""  # HDF5 locks what it has open
+    partial = target.with_name(f"{target.name}{unique}.partial")
+    _check_replaceable(path, target)
+    with errors_naming(path):
+        file = _create_in_memory(partial) if in_memory else _create_partial(partial)
     try:
         with _failed_writes_naming(path):
             _write_header(file, kind, settings)
@@ -68,16 +73,47 @@ def create(
             write_attribute(file, container.SHA256, container.compute_sha256(file))
             write_attribute(file, container.COMPLETE, True)
             file.flush()
+        if in_memory:
+            with errors_naming(path):
+                partial.write_bytes(file.id.get_file_image())
     except BaseException:
         _abandon(file)
         if not keep_partial:
             partial.unlink(missing_ok=True)
         raise
-    with _errors_naming(path):
+    with errors_naming(path):
         file.close()
         _sync(partial)
         os.replace(partial, target)
         _sync(target.parent)
+
+
+def _check_replaceable(path: Path, target: Path) -> None:
+    if target.is_dir():
+        raise AnnpotError(f"'{path}' is a folder, a file name expected")
+    if target.exists() and not target.is_file():
+        raise AnnpotError(f"'{path}' is a device or pipe, a file name expected")
+
+
+def _create_partial(partial: Path) -> h5py.File:
+    # Default libver: after a crash "latest" leaves files that do not open.
+    try:
+        return h5py.File(partial, "x", locking="best-effort")
+    except FileExistsError:
+        pass  # left by a crash, or another process is writing it
+    # Mode "w" would empty the file of the other process before it asks for the lock.
+    try:
+        h5py.File(partial, "r+", locking="best-effort").close()
+    except BlockingIOError:
+        raise
+    except (OSError, RuntimeError):
+        pass  # what a crash left can be so damaged that it does not open
+    partial.unlink()
+    return h5py.File(partial, "x", locking="best-effort")
+
+
+def _create_in_memory(name: Path) -> h5py.File:
+    return h5py.File(name, "w", driver="core", backing_store=False)
 
 
 def _write_header(file: h5py.File, kind: str, settings: str) -> None:
@@ -101,7 +137,9 @@ def _abandon(file: h5py.File) -> None:
         null = os.open(os.devnull, os.O_RDWR)
         os.dup2(null, file.id.get_vfd_handle())
         os.close(null)
-    file.close()
+    # HDF5 may refuse to close what it could not write; its descriptor is free by now.
+    with contextlib.suppress(OSError, RuntimeError):
+        file.close()
 
 
 def _sync(path: Path) -> None:
@@ -113,7 +151,8 @@ def _sync(path: Path) -> None:
 
 
 @contextlib.contextmanager
-def _errors_naming(path: Path) -> Iterator[None]:
+def errors_naming(path: Path) -> Iterator[None]:
+    """Turn errors of the block, which only writes, into one that names ``path``."""
     try:
         yield
     except (OSError, RuntimeError) as error:
@@ -227,13 +266,12 @@ def check_writable(path: Path) -> None:
     Raises
     ------
     AnnpotError
-        If its folder is missing or read-only, or it is a folder itself.
+        If its folder is missing or read-only, or it is a folder or device itself.
     """
     target = path.resolve()
-    if target.is_dir():
-        raise AnnpotError(f"'{path}' is a folder, a file name expected")
+    _check_replaceable(path, target)
     with (
-        _errors_naming(path),
+        errors_naming(path),
         tempfile.NamedTemporaryFile(dir=target.parent, prefix=f"{target.name}."),
     ):
         pass

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numba
+from annpot.kernels.compilation import compiled
 
 
-@numba.njit(cache=True, error_model="numpy")
+@compiled()
 def nearest_distances(
     n_species: int, n_shells: int, first_g: Any, D_cp: Any, r_nt: Any
 ) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numba
 import numpy as np
+
+from annpot.kernels.compilation import compiled
 
 SOUND, POSITION, CELL_VECTOR, FORCE, STRESS, FLAT_CELL, SHORT_VECTOR, PAIR = range(8)
 """The faults that `find_fault` finds."""
@@ -14,7 +15,7 @@ MOST_CELLS = 2.0
 """As many cells away images are looked for, which matters in a very flat cell only."""
 
 
-@numba.njit(cache=True, error_model="numpy")
+@compiled()
 def find_fault(
     positions_nc: Any,
     cell_cc: Any,
@@ -56,7 +57,7 @@ def find_fault(
     return PAIR if i >= 0 else SOUND, i, j, r
 
 
-@numba.njit(cache=True, error_model="numpy")
+@compiled()
 def _find_large(x_rk: Any, largest: float) -> int:
     """Return the first row with a number that is not below ``largest``, or -1."""
     for r in range(len(x_rk)):
@@ -66,13 +67,13 @@ def _find_large(x_rk: Any, largest: float) -> int:
     return -1
 
 
-@numba.njit(cache=True, error_model="numpy")
+@compiled()
 def norm(v_c: Any) -> float:
     """Return the length of a vector."""
     return math.sqrt(v_c[0] ** 2 + v_c[1] ** 2 + v_c[2] ** 2)
 
 
-@numba.njit(cache=True, error_model="numpy")
+@compiled()
 def invert(cell_cc: Any, inverse_cc: Any) -> float:
     """Return the volume of ``cell_cc``; set its inverse."""
     volume = 0.0
@@ -90,7 +91,7 @@ def invert(cell_cc: Any, inverse_cc: Any) -> float:
     return volume
 
 
-@numba.njit(cache=True, error_model="numpy")
+@compiled()
 def find_close_pair(
     positions_nc: Any, cell_cc: Any, inverse_cc: Any, pbc_c: Any, closest: float
 ) -> tuple[int, int, float]:
@@ -127,7 +128,7 @@ def find_close_pair(
     return -1, -1, math.inf
 
 
-@numba.njit(cache=True, error_model="numpy")
+@compiled()
 def _set_reach(inverse_cc: Any, pbc_c: Any, closest: float, reach_c: Any) -> int:
     """Set by how much fractional coordinates of two points so close differ at most.
 
@@ -142,7 +143,7 @@ def _set_reach(inverse_cc: Any, pbc_c: Any, closest: float, reach_c: Any) -> int
     return axis
 
 
-@numba.njit(cache=True, error_model="numpy")
+@compiled()
 def sort(s_n: Any, order_n: Any) -> None:
     """Set the order in which ``s_n`` ascends, by Shell's method: quick to compile."""
     for n in range(len(s_n)):
@@ -158,7 +159,7 @@ def sort(s_n: Any, order_n: Any) -> None:
             order_n[m] = moved
 
 
-@numba.njit(cache=True, error_model="numpy")
+@compiled()
 def _is_near(s_nc: Any, i: int, j: int, pbc_c: Any, reach_c: Any) -> bool:
     """Return, quickly, whether any image of ``j`` is in reach of ``i``."""
     for c in range(3):
@@ -168,7 +169,7 @@ def _is_near(s_nc: Any, i: int, j: int, pbc_c: Any, reach_c: Any) -> bool:
     return True
 
 
-@numba.njit(cache=True, error_model="numpy")
+@compiled()
 def shortest_distance(
     si_c: Any, sj_c: Any, cell_cc: Any, pbc_c: Any, reach_c: Any
 ) -> float:
@@ -194,7 +195,7 @@ def shortest_distance(
     return math.sqrt(least2)
 
 
-@numba.njit(cache=True, error_model="numpy", inline="always")
+@compiled(inline="always")
 def _images(d: float, reach: float, periodic: bool) -> tuple[int, int]:
     """Return the range of the integers ``n`` for which ``|d - n|`` is within reach."""
     if periodic:

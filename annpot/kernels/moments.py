@@ -22,8 +22,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
-
+from annpot.kernels.compilation import compiled
 from annpot.kernels.environment import (
     add_self,
     add_to_channels,
@@ -47,9 +46,7 @@ from annpot.kernels.radial import (
     set_derivative_coefficients,
 )
 
-kernel = numba.njit(
-    cache=True, error_model="numpy", fastmath={"contract"}, nogil=True, _nrt=False
-)
+kernel = compiled(fastmath={"contract"}, nogil=True, _nrt=False)
 
 
 @kernel

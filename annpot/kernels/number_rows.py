@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
+
+from annpot.kernels.compilation import compiled
 
 EXACT = 2**53
 """Integers up to here are doubles, like the powers of ten in `POWERS`."""
@@ -17,7 +18,7 @@ POINT, MINUS, PLUS, NEWLINE, BLANK, TAB = (ord(c) for c in ".-+\n \t")
 EXPONENT = tuple(ord(c) for c in "eEdD")
 
 
-@numba.njit(cache=True, error_model="numpy")
+@compiled()
 def _skip_digits(text_b: Any, at: int, digits: int) -> tuple[int, int]:
     """Return the first offset that is no digit, and the integer read so far."""
     while 48 <= text_b[at] <= 57:
@@ -27,7 +28,7 @@ def _skip_digits(text_b: Any, at: int, digits: int) -> tuple[int, int]:
     return at, digits
 
 
-@numba.njit(cache=True, error_model="numpy")
+@compiled()
 def parse_number(text_b: Any, at: int) -> tuple[int, float]:
     """Return the offset behind the number at ``at``, -1 if it is none, and the number.
 
@@ -62,7 +63,7 @@ def parse_number(text_b: Any, at: int) -> tuple[int, float]:
     return at, -number if negative else number
 
 
-@numba.njit(cache=True, error_model="numpy")
+@compiled()
 def parse_rows(
     text_b: Any, at: int, largest: float, name_r: Any, x_rk: Any
 ) -> tuple[int, bool]:

@@ -9,11 +9,11 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numba
-
+from annpot.kernels.compilation import compiled
 from annpot.kernels.lanes import WIDTH, load, splat, store, where_less
 
-inline = numba.njit(forceinline=True, cache=True, error_model="numpy", _nrt=False)
+# without reference counts (_nrt), which would cost more than the arithmetic
+inline = compiled(forceinline=True, _nrt=False)
 
 
 @inline

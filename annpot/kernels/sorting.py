@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
+from annpot.kernels.compilation import compiled
 
-sorting = numba.njit(cache=True, error_model="numpy", nogil=True)
+sorting = compiled(nogil=True)
 
 
 @sorting

@@ -37,6 +37,10 @@ def _pool() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(thread_count(), thread_name_prefix="annpot")
 
 
+# a forked process has the pool of its parent, but none of its threads
+os.register_at_fork(after_in_child=_pool.cache_clear)
+
+
 def share(work: Callable[[Sequence[int]], None], n_chunks: int) -> None:
     """Call ``work`` with the numbers of some chunks, until all chunks are done.
 

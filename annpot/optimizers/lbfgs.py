@@ -51,4 +51,6 @@ def run_lbfgs(
             "gtol": 1e-9,
         },
     )
+    if result.nit == 0 and result.status == 0:  # nothing to improve: no callback
+        step(result.x, float(result.fun), loss.compute(result.x)[2])
     return REASONS.get(result.status)

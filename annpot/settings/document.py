@@ -97,6 +97,7 @@ def _read(path: Path) -> str:
     except FileNotFoundError:
         siblings = path.parent.glob("*.y*ml") if path.parent.is_dir() else ()
         hint = did_you_mean(path.name, [sibling.name for sibling in siblings])
+        hint = hint or ": 'annpot schema --yaml' prints an example"
         raise InputError(f"{path}: no such file{hint}") from None
     except IsADirectoryError:
         raise InputError(f"{path}: is a folder, expected a YAML file") from None

@@ -15,8 +15,10 @@ from annpot.settings.values import (
     Index,
     Natural,
     NonNegative,
+    Order,
     Pattern,
     Positive,
+    Radius,
     Ratio,
     Share,
     Symbol,
@@ -82,27 +84,27 @@ class SpeciesSettings(Section):
 class RadialSettings(Section):
     """The radial features: distances from an atom to its neighbours."""
 
-    order: Natural = 16
+    order: Order = 16
     """Highest order of the Chebyshev polynomials, so order + 1 of them."""
-    cutoff: Positive = 8.0
+    cutoff: Radius = 8.0
     """Radius in angstrom within which neighbours count."""
 
 
 class AngularSettings(Section):
     """The angular features: angles between two neighbours, seen from an atom."""
 
-    order: Natural = 4
+    order: Order = 4
     """Highest order of the Chebyshev polynomials, so order + 1 of them."""
-    cutoff: Positive = 6.5
+    cutoff: Radius = 6.5
     """Radius in angstrom within which neighbours count."""
 
 
 class PartOverride(Section):
     """What differs for one central species; what is left out is inherited."""
 
-    order: Natural | None = Field(default=None, examples=[10])
+    order: Order | None = Field(default=None, examples=[10])
     """Highest order of the Chebyshev polynomials; null: as for all species."""
-    cutoff: Positive | None = Field(default=None, examples=[5.0])
+    cutoff: Radius | None = Field(default=None, examples=[5.0])
     """Radius in angstrom within which neighbours count; null: as for all species."""
 
 
@@ -179,7 +181,7 @@ class AdamSettings(Section):
     """Decay per step of the moving average of the weights that is kept; 0: none."""
 
 
-Layers = Annotated[tuple[Count, ...], Field(min_length=1)]
+Layers = tuple[Count, ...]
 Activation = Literal[
     "linear", "tanh", "sigmoid", "softplus", "silu", "gaussian", "mtanh", "twist"
 ]
@@ -209,22 +211,24 @@ class TrainSettings(Section):
     """Optimiser."""
     epochs: Count | None = Field(default=None, examples=[1000])
     """Largest number of passes through the training set; null: the method's own."""
-    energy_weight: NonNegative = 100.0
+    energy_weight: NonNegative = 300.0
     """Weight of the energies per atom in the loss, for errors in eV."""
     force_weight: NonNegative = 1.0
     """Weight of the forces in the loss, for errors in eV/angstrom; 0: not used."""
     stress_weight: NonNegative = 0.0
     """Weight of the stress in the loss, for errors in eV/angstrom^3; 0: not used."""
-    l2: NonNegative = 0.0
+    l2: NonNegative = 1e-4
     """Factor of the sum of squared network weights in the loss, without unit."""
     scaling: Literal["whitening", "zscore"] = "whitening"
     """How fingerprints are scaled: decorrelated, or each feature for itself."""
     whitening_floor: Ratio = 1e-4
     """Smallest variance that whitening scales to one, relative to the largest."""
     test_fraction: Share = 0.1
-    """Share of the structures that only test the result."""
-    validation_fraction: Share = 0.1
-    """Share of the structures that only decide when the training ends."""
+    """Share of the structures without 'set' that only test the result, unless some
+    are labelled 'set: test'."""
+    validation_fraction: Share = 0.05
+    """Share of the structures without 'set' that only decide which epoch is kept,
+    unless some are labelled 'set: validation'."""
     patience: Count | None = Field(default=None, examples=[50])
     """Number of epochs without a better validation error after which to stop; null:
     never."""
@@ -250,6 +254,12 @@ class TrainSettings(Section):
             raise ValueError(
                 "energy_weight, force_weight and stress_weight are all 0, "
                 "expected at least one > 0"
+            )
+        files = [path.resolve() for path in (self.input, self.output, self.log)]
+        if len(set(files)) < len(files):
+            raise ValueError(
+                "input, output and log must be three different files, "
+                f"found {self.input}, {self.output}, {self.log}"
             )
         return self
 

@@ -138,8 +138,10 @@ def _groups_as_list(value: Any) -> Any:
 _number = BeforeValidator(_refuse_bool)
 Natural = Annotated[int, Field(ge=0), _number]
 Count = Annotated[int, Field(ge=1), _number]
+Order = Annotated[int, Field(ge=0, le=100), _number]
 Float = Annotated[float, _number]
 Positive = Annotated[float, Field(gt=0), _number]
+Radius = Annotated[float, Field(gt=0, le=100), _number]
 NonNegative = Annotated[float, Field(ge=0), _number]
 Ratio = Annotated[float, Field(gt=0, lt=1), _number]
 Share = Annotated[float, Field(ge=0, lt=1), _number]

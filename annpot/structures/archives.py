@@ -119,6 +119,8 @@ def _damage_named(path: Path) -> Iterator[None]:
         yield
     except FileNotFoundError:
         raise StructureError(f"'{path}': no such file") from None
+    except IsADirectoryError:
+        raise StructureError(f"'{path}': is a folder, expected a file") from None
     except DAMAGE as error:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise StructureError(

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from annpot.errors import StructureError
+from annpot.elements import SYMBOLS
+from annpot.errors import InputError, StructureError, did_you_mean
 from annpot.structures.archives import OPENERS, read_content
-from annpot.structures.elements import SYMBOLS
 from annpot.structures.references import find_energy, find_forces, find_stress
 from annpot.structures.selection import Index, select
 from annpot.structures.structure import Structure
@@ -49,6 +49,24 @@ def detect_format(path: Path) -> str:
         f"'{path}': no structure format known to ASE, expected one; if it is, name it "
         "(list: 'ase info --formats')"
     )
+
+
+def check_format(ase_format: str) -> None:
+    """Check that ASE knows the format.
+
+    Raises
+    ------
+    InputError
+        If it does not.
+    """
+    from ase.io.formats import ioformats
+
+    if ase_format not in ioformats:
+        hint = did_you_mean(ase_format, ioformats)
+        raise InputError(
+            f"format '{ase_format}' is not known to ASE{hint} "
+            "(list: 'ase info --formats')"
+        )
 
 
 def read_with_ase(path: Path, index: Index, ase_format: str) -> Iterator[Structure]:
@@ -124,7 +142,7 @@ def from_atoms(atoms: Atoms, file: str, index: int = 0) -> Structure:
     )
     label = structure.label
     for i, number in enumerate(atoms.numbers):
-        if not 1 <= number <= len(SYMBOLS):
+        if not 1 <= number < len(SYMBOLS):
             raise StructureError(
                 f"{label}: atom {i} has atomic number {number}, expected 1 to 118"
             )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,7 +10,7 @@ from annpot.kernels import faults as kernel
 from annpot.structures.structure import Array, Structure
 
 LARGEST = 1e8
-"""No position, cell, force or stress is as large, in eV and angstrom."""
+"""No position, cell, energy per atom, force or stress is as large, eV, angstrom."""
 CLOSEST = 0.1
 """Two atoms nearer than this, in angstrom, are one atom given twice."""
 FLATTEST = 1e-6
@@ -35,9 +33,10 @@ def check_structure(structure: Structure) -> None:
         ("energy", structure.energy),
         ("cohesive energy", structure.cohesive_energy),
     ):
-        if energy is not None and not math.isfinite(energy):
+        if energy is not None and not abs(energy) < LARGEST * len(structure):
             raise StructureError(
-                f"{structure.label}: {what} is {energy}, expected a finite number in eV"
+                f"{structure.label}: {what} is {energy:g}, expected a finite number in "
+                f"eV (below {LARGEST:.0e} per atom)"
             )
     forces_nc, stress_v = structure.forces_nc, structure.stress_v
     fault, i, j, length = kernel.find_fault(

@@ -83,12 +83,19 @@ def _open(
         ase_format = "xsf"
     if ase_format != "xsf":
         if not path.is_file():
-            raise StructureError(f"'{path}': no such file")
+            found = "is a folder, expected a file" if path.is_dir() else "no such file"
+            raise StructureError(f"'{path}': {found}")
         if path.stat().st_size == 0:
             raise StructureError(f"'{path}': empty file, expected a structure")
         # Slow import, not needed for XSF.
-        from annpot.structures.ase_reading import detect_format, read_with_ase
+        from annpot.structures.ase_reading import (
+            check_format,
+            detect_format,
+            read_with_ase,
+        )
 
+        if ase_format is not None:
+            check_format(ase_format)
         ase_format = ase_format or detect_format(path)
         if ase_format != "xsf":
             yield read_with_ase(path, index, ase_format)

@@ -164,7 +164,8 @@ def _read_names(path: Path) -> list[str]:
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"names: '{path}' cannot be read: {error}") from None
+        reason = getattr(error, "strerror", None) or "not text in UTF-8"
+        raise InputError(f"names: '{path}' cannot be read: {reason}") from None
     names = [line.split("#", 1)[0].strip().removeprefix("./") for line in lines]
     if not any(names):
         raise InputError(f"names: '{path}': file names expected, found none")

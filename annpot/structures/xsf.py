@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from annpot.elements import SYMBOL_OF
 from annpot.errors import StructureError, did_you_mean
-from annpot.structures.elements import SYMBOL_OF
 from annpot.structures.structure import Array, Structure
 from annpot.structures.xsf_lines import Energies, Lines, is_count, show
 from annpot.structures.xsf_table import AtomTable, is_keyword, read_atoms, read_cell

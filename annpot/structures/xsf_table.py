@@ -10,12 +10,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from annpot.elements import SYMBOL_OF, SYMBOLS
 from annpot.errors import did_you_mean
+from annpot.kernels.number_rows import parse_rows
 from annpot.structures.checks import LARGEST
-from annpot.structures.elements import SYMBOL_OF, SYMBOLS
 from annpot.structures.structure import Array
 from annpot.structures.xsf_lines import Energies, Lines, parse_number, show
-from annpot.kernels.number_rows import parse_rows
 
 AtomTable = tuple[tuple[str, ...], Array]
 """Symbols, and an array with the 3 or 6 numbers of each atom."""
@@ -112,6 +112,6 @@ def _find_symbol(lines: Lines, word: str) -> str:
     symbol = SYMBOL_OF.get(word) or SYMBOL_OF.get(word.capitalize())
     if symbol is None:
         expected = "expected a chemical symbol or an atomic number from 1 to 118"
-        hint = did_you_mean(word[:8], SYMBOLS)
+        hint = did_you_mean(word[:8], SYMBOLS[1:])
         raise lines.error(f"unknown element {show(word)}, {expected}{hint}")
     return symbol

@@ -17,6 +17,9 @@ def test_table_and_errors(made):
     assert [row[0] for row in rows] == [str(path) for path in files]
     assert {row[6] for row in rows} <= {"none", "low", "high"}
     assert "# errors of 4 energies" in result.stdout
+    errors = np.array([row[7:] for row in rows], dtype=float)
+    rmse = np.sqrt(np.mean(errors[:, 0] ** 2))
+    assert f"RMSE {rmse:.3f}"[:-1] in result.stdout
     for row in rows:
         assert float(row[3]) / int(row[2]) == pytest.approx(float(row[4]), abs=1e-7)
 
@@ -83,7 +86,7 @@ def test_many_structures_in_one_file(made, tmp_path):
     together = run("predict", tmp_path / "all.traj", folder=made).stdout.splitlines()
     assert [line.split()[1] for line in together[1:5]] == list("0123")
     for one, other in zip(separate[1:5], together[1:5], strict=True):
-        assert one.split()[2:] == other.split()[2:]
+        assert one.split()[2:7] == other.split()[2:7]
 
 
 def squeezed(made, tmp_path):
@@ -102,7 +105,7 @@ def test_extrapolation_is_told_and_can_fail(made, tmp_path):
     assert "annpot-warning: extrapolation file=" in result.stderr
     assert "level=high" in result.stderr
     assert "annpot-summary: structures=1 extrapolating=1 high=1" in result.stderr
-    assert result.stdout.splitlines()[1].endswith(" high")
+    assert result.stdout.splitlines()[1].split()[6] == "high"
     assert (
         run("predict", path, "--fail-on", "extrapolation", folder=made).exit_code == 3
     )

@@ -70,7 +70,7 @@ def test_train_works_without_settings(work):
         ["--set", "train.hidden=[4, 3, 2]", "--set", "train.activation=twist"],
         ["--set", "train.hidden={Ti: [4], O: [3, 3]}"],
         ["--set", "train.force_weight=0"],
-        ["--set", "train.stress_weight=1"],
+        ["--set", "train.hidden=[]"],
         ["--set", "train.validation_fraction=0"],
         ["--set", "train.patience=2"],
         ["--method", "adam", "--set", "train.adam.schedule=exponential"],

@@ -1,0 +1,85 @@
+"""How well a potential reproduces the structures of a set."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+import numpy as np
+
+from annpot.accuracy import Errors, compute_errors
+from annpot.dataset import Split, references, subset
+from annpot.fingerprints import FingerprintSet
+from annpot.potential import Potential
+from annpot.structures.structure import Array, Integers
+
+BATCH_ATOMS = 5000
+
+
+@dataclass(frozen=True)
+class Row:
+    """Errors of some structures (all of a set, a group of it) or atoms (a species)."""
+
+    set: str
+    kind: Literal["all", "group", "species"]
+    part: str
+    n_structures: int
+    n_atoms: int
+    errors: Errors
+
+
+def error_table(
+    potential: Potential, fingerprints: FingerprintSet, parts: Split
+) -> list[Row]:
+    """Return the errors of each set: of all structures, each group and each species."""
+    return [
+        row
+        for name, structures in asdict(parts).items()
+        if len(structures)
+        for row in _rows(name, structures, potential, fingerprints)
+    ]
+
+
+def _rows(
+    name: str,
+    structures: Integers,
+    potential: Potential,
+    fingerprints: FingerprintSet,
+) -> Iterator[Row]:
+    batch = subset(fingerprints.batch, structures)
+    dE_s, dF_nc = _deviations(structures, potential, fingerprints)
+    groups = np.array([fingerprints.labels.groups[s] for s in structures])
+    every = np.ones(len(structures), dtype=bool)
+    masks = [("all", "all", every)]
+    masks += [("group", g, groups == g) for g in sorted(set(groups)) if g]
+    for kind, part, mask_s in masks:
+        atoms_s = batch.atoms_s[mask_s]
+        mask_n = np.repeat(mask_s, batch.atoms_s)
+        errors = compute_errors(dE_s[mask_s], atoms_s, dF_nc[mask_n])
+        n_structures, n_atoms = len(atoms_s), int(atoms_s.sum())
+        yield Row(name, kind, part, n_structures, n_atoms, errors)  # type: ignore[arg-type]
+    for s, symbol in enumerate(batch.species):
+        mask_n = batch.species_n == s
+        errors = compute_errors(dE_s[:0], batch.atoms_s[:0], dF_nc[mask_n])
+        n_structures = len(np.unique(batch.structure_n[mask_n]))
+        yield Row(name, "species", symbol, n_structures, int(mask_n.sum()), errors)
+
+
+def _deviations(
+    structures: Integers, potential: Potential, fingerprints: FingerprintSet
+) -> tuple[Array, Array]:
+    """Return the errors of energies and forces, computed batch by batch."""
+    sizes_s = fingerprints.batch.atoms_s[structures]
+    firsts = np.unique(np.cumsum(sizes_s) // BATCH_ATOMS, return_index=True)[1]
+    dE, dF = [], []
+    for part in np.split(structures, firsts[1:]):
+        batch = subset(fingerprints.batch, part)
+        known = references(fingerprints, part)
+        result = potential.evaluate(batch)
+        assert result.F_nc is not None
+        counts_st = np.zeros((batch.n_structures, len(batch.species)))
+        np.add.at(counts_st, (batch.structure_n, batch.species_n), 1.0)
+        dE.append(result.E_s - counts_st @ potential.reference_energies - known.E_s)
+        dF.append(result.F_nc - known.F_nc)
+    return np.concatenate(dE), np.concatenate(dF)
