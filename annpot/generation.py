@@ -50,6 +50,8 @@ class Summary:
     n_with_forces: int
     n_with_stress: int
     statistics: list[Statistics]
+    labels: dict[str, list[str]]
+    """Names of the features of each species."""
     constant: dict[str, list[str]]
     """Names of the constant features of each species that has such."""
     environments: Environments
@@ -344,6 +346,7 @@ class _Tally:
             n_with_forces=self.n_with_forces,
             n_with_stress=self.n_with_stress,
             statistics=self.statistics,
+            labels={symbol: descriptor.labels(symbol) for symbol in self.species},
             constant={symbol: names for symbol, names in constant.items() if names},
             environments=Environments(self.shortest_st, self.neighbours()),
             skipped=skipped,

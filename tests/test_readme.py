@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -75,4 +76,4 @@ def test_the_set_up_commands_are_those_of_the_example():
 
 def test_python_blocks_compile():
     for code in re.findall(r"```python\n(.*?)```", README, re.DOTALL):
-        compile(code, "README.md", "exec")
+        compile(textwrap.dedent(code), "README.md", "exec")

@@ -39,12 +39,23 @@ def report_set(summary: Summary, as_json: bool) -> None:
     say(f"wrote {summary.path}")
 
 
+def _parts(labels: list[str]) -> dict[str, list[int]]:
+    """Return the features of each part: their labels without the order."""
+    parts: dict[str, list[int]] = {}
+    for f, label in enumerate(labels):
+        words = [word for word in label.split() if not word.isdecimal()]
+        parts.setdefault(" ".join(words), []).append(f)
+    return parts
+
+
 def _print_set(summary: Summary) -> None:
     n_atoms = int(sum(summary.n_atoms_s))
     n_structures, n_files = summary.n_structures, summary.n_files
     click.echo(f"{n_structures} structures, {n_atoms} atoms, from {n_files} files")
     low, high = summary.energy_range
-    click.echo(f"energy   {low:.4f} to {high:.4f} eV/atom above the reference energies")
+    click.echo(
+        f"energy   {low:.4f} to {high:.4f} eV/atom, reference energies subtracted"
+    )
     if summary.n_with_forces:
         low, high = summary.force_range
         click.echo(
@@ -69,13 +80,16 @@ def _print_set(summary: Summary) -> None:
             distance = min(shortest_st[s, t], shortest_st[t, s])
             text = f"{distance:.4f}" if np.isfinite(distance) else "none"
             click.echo(f"{symbol + '-' + summary.species[t]:<8} {text}")
-    click.echo("\nfeatures   least      largest    mean       deviation")
+    click.echo("\nfeatures              least    largest  deviations")
     for symbol, values in zip(summary.species, summary.statistics, strict=True):
-        if values.n_atoms:
-            deviation_f = np.sqrt(np.diag(values.covariance_ff))
+        if not values.n_atoms:
+            continue
+        deviation_f = np.sqrt(np.diag(values.covariance_ff))
+        for part, f in _parts(summary.labels[symbol]).items():
             click.echo(
-                f"{symbol:<7} {values.min_f.min():10.4g} {values.max_f.max():10.4g} "
-                f"{values.mean_f.mean():10.4g} {deviation_f.mean():10.4g}"
+                f"{symbol:<2} {part:<17}"
+                f"{values.min_f[f].min():9.4g} {values.max_f[f].max():10.4g} "
+                f"{deviation_f[f].min():10.4g} to {deviation_f[f].max():.4g}"
             )
     for symbol, names in summary.constant.items():
         click.echo(f"constant features of {symbol}: {', '.join(names)}")
