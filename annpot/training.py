@@ -166,37 +166,11 @@ def train(
     parts = split(
         fingerprints, settings.test_fraction, settings.validation_fraction, split_rng
     )
-    descriptor = fingerprints.descriptor
-    features = _compute_features(descriptor, subset(fingerprints.batch, parts.train))
-    blocks = features.blocks(features.G_f)
-    _check_species(fingerprints, features)
-    scalings = [_fit_scaling(compute_statistics(G_nf), settings) for G_nf in blocks]
-    known = references(fingerprints, parts.train)
-    shift = _energy_shift(known, features.batch)
-    known = _shifted(known, shift, features.batch)
-    scale = _energy_scale(known, features.batch)
-    networks = _initial_networks(descriptor, settings, weights_rng)
-    weights = LossWeights(
-        settings.energy_weight,
-        settings.force_weight,
-        settings.stress_weight,
-        settings.l2,
-    )
-
-    def make_loss(features: Features, known: References) -> Loss:
-        return Loss(descriptor, features, known, scalings, networks, scale, weights)
-
-    _check_references(fingerprints, known, settings)
-    training, validation = make_loss(features, known), None
-    if len(parts.validation):
-        batch = subset(fingerprints.batch, parts.validation)
-        held = _shifted(references(fingerprints, parts.validation), shift, batch)
-        _check_references(fingerprints, held, settings)
-        validation = make_loss(_compute_features(descriptor, batch), held)
+    training, validation, shift = _pose(fingerprints, settings, parts, weights_rng)
     epochs = settings.epochs or EPOCHS[settings.method]
-    on_plan(_plan(parts, features.batch, known, networks, epochs))
+    on_plan(_plan(parts, training, epochs))
     trainer = _Trainer(training, validation, settings, on_epoch)
-    start_w = np.concatenate([network.flatten() for network in networks])
+    start_w = np.concatenate([network.flatten() for network in training.networks])
     try:
         _optimise(trainer, start_w, epochs, order_rng)
     except KeyboardInterrupt:
@@ -206,27 +180,70 @@ def train(
             f"'{fingerprints.path}': no epoch was finished: {trainer.reason}; please "
             "lower the weights of the loss"
         )
-    potential = assemble(
-        descriptor,
-        training.split(trainer.best_w),
-        scalings,
-        [fit_domain(G_nf, DOMAIN_FLOOR) for G_nf in blocks],
-        reference_energies=fingerprints.reference_energies,
-        energy_shift=shift,
-        energy_scale=scale,
-        shortest_st=_shortest(features),
-        provenance={},
-    )
-    del training, validation, trainer.training, trainer.validation  # pairs, features
+    potential = _assemble(fingerprints, training, trainer.best_w, shift)
+    small = _small_structures(training.batch)
+    del training, validation, trainer.training, trainer.validation  # the pairs
     try:
         table = error_table(potential, fingerprints, parts)
     except KeyboardInterrupt:  # a second one: no table, but the potential
         table = []
-    potential = replace(
-        potential,
-        provenance=_provenance(fingerprints, settings, parts, trainer, table),
-    ).with_test_vectors(_small_structures(features.batch))
+    provenance = _provenance(fingerprints, settings, parts, trainer, table)
+    potential = replace(potential, provenance=provenance).with_test_vectors(small)
     return Result(potential, trainer.best, trainer.n_epochs, trainer.reason, table)
+
+
+def _pose(
+    fingerprints: FingerprintSet,
+    settings: TrainSettings,
+    parts: Split,
+    rng: np.random.Generator,
+) -> tuple[Loss, Loss | None, float]:
+    """Return the losses for training and validation, and the energy shift, eV/atom."""
+    descriptor = fingerprints.descriptor
+    features = _compute_features(descriptor, subset(fingerprints.batch, parts.train))
+    _check_species(fingerprints, features)
+    blocks = features.blocks(features.G_f)
+    scalings = [_fit_scaling(compute_statistics(G_nf), settings) for G_nf in blocks]
+    known = references(fingerprints, parts.train)
+    shift = _energy_shift(known, features.batch)
+    known = _shifted(known, shift, features.batch)
+    scale = _energy_scale(known, features.batch)
+    networks = _initial_networks(descriptor, settings, rng)
+    weights = LossWeights(
+        settings.energy_weight,
+        settings.force_weight,
+        settings.stress_weight,
+        settings.l2,
+    )
+
+    def make_loss(features: Features, known: References) -> Loss:
+        _check_references(fingerprints, known, settings)
+        return Loss(descriptor, features, known, scalings, networks, scale, weights)
+
+    training = make_loss(features, known)
+    if not len(parts.validation):
+        return training, None, shift
+    batch = subset(fingerprints.batch, parts.validation)
+    held = _shifted(references(fingerprints, parts.validation), shift, batch)
+    return training, make_loss(_compute_features(descriptor, batch), held), shift
+
+
+def _assemble(
+    fingerprints: FingerprintSet, training: Loss, weights_w: Array, shift: float
+) -> Potential:
+    """Return the potential of trained networks, without provenance."""
+    features = training.features
+    return assemble(
+        training.descriptor,
+        training.split(weights_w),
+        training.scalings,
+        [fit_domain(G, DOMAIN_FLOOR) for G in features.blocks(features.G_f)],
+        reference_energies=fingerprints.reference_energies,
+        energy_shift=shift,
+        energy_scale=training.scale,
+        shortest_st=_shortest(features),
+        provenance={},
+    )
 
 
 def _optimise(
@@ -329,16 +346,11 @@ def _initial_networks(
     return networks
 
 
-def _plan(
-    parts: Split,
-    batch: Batch,
-    known: References,
-    networks: list[Network],
-    epochs: int,
-) -> Plan:
+def _plan(parts: Split, training: Loss, epochs: int) -> Plan:
+    batch, networks = training.batch, training.networks
     return Plan(
         n_structures={name: len(ids) for name, ids in asdict(parts).items()},
-        n_references=_count_references(known, batch),
+        n_references=_count_references(training.references, batch),
         n_atoms=batch.n_atoms,
         n_weights=sum(network.n_weights for network in networks),
         layers={

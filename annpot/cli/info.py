@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -24,6 +25,9 @@ def info(file: Path, verify: bool, as_json: bool) -> None:
     from annpot.description import describe, verify_file
 
     report.announce_compilation()
-    report_file(describe(file), as_json)
+    description = describe(file)
     if verify:
-        report_verification(verify_file(file))
+        result = verify_file(file)
+        description["verification"] = asdict(result)
+        report_verification(result)
+    report_file(description, as_json)
