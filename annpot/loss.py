@@ -152,7 +152,7 @@ class Loss:
                 )
                 parts[i] = gradient_w, trace.deltas[0].T @ q_nf
 
-        share(backward, len(tasks))
+        share(backward, len(tasks), sum(len(atoms) for _, _, atoms in tasks))
         gradient_w = 2 * self.weights.l2 * weights_w
         networks_gradient = self.split(gradient_w)
         firsts = np.cumsum([0, *(network.n_weights for network in networks)])
@@ -206,7 +206,7 @@ class Loss:
                 E_n[atoms] = scale * traces[i].E_n
                 dEdG_s[s][rows] = traces[i].deltas[0] @ folded_s[s]
 
-        share(forward, len(tasks))
+        share(forward, len(tasks), sum(len(atoms) for _, _, atoms in tasks))
         F_nc, stress_sv = np.zeros((self.batch.n_atoms, 3)), None
         if forces:
             F_nc, virial_scc = self.descriptor.compute_forces(

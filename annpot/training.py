@@ -35,7 +35,7 @@ from annpot.structures.structure import Array, Batch
 DOMAIN_FLOOR = 1e-4
 """Floor of the variances for distances from the training data."""
 N_TEST_VECTORS = 3
-EPOCHS = {"lbfgs": 1000, "adam": 200}
+EPOCHS = {"lbfgs": 1000, "adam": 250}
 """Of each method, if the settings do not say."""
 
 

@@ -212,7 +212,7 @@ def test_all_chunks_are_shared_among_the_threads(use_threads):
         use_threads(n_threads)
         for n_chunks in (0, 1, 2, 7, 100):
             done = []
-            threads.share(done.extend, n_chunks)
+            threads.share(done.extend, n_chunks, 10_000)
             assert sorted(done) == list(range(n_chunks))
 
 

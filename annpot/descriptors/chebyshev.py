@@ -156,7 +156,7 @@ class Chebyshev:
                 A_ncm,
             )
 
-        share(work, len(chunk_ki))
+        share(work, len(chunk_ki), _count_atoms(chunk_ki))
         state = (chunk_ki, A_ncm, batch.structure_n)
         return Features(
             batch, neighbours, atoms_s, self.n_features_s, feature_n, G_f, state
@@ -192,7 +192,7 @@ class Chebyshev:
                 virial_ncc,
             )
 
-        share(work, len(chunk_ki))
+        share(work, len(chunk_ki), _count_atoms(chunk_ki))
         F_nc = buffer
         if len(buffer) != n_atoms:
             F_nc = np.zeros((n_atoms, 3))
@@ -234,7 +234,7 @@ class Chebyshev:
                 Gdot_f,
             )
 
-        share(work, len(chunk_ki))
+        share(work, len(chunk_ki), _count_atoms(chunk_ki))
         return Gdot_f
 
     def to_dict(self) -> dict[str, Any]:
@@ -312,3 +312,7 @@ def _one_chunk_each(batch: Batch, structures: Integers) -> Integers:
     """Return a chunk for each of some structures that adds to their own rows."""
     first, last = batch.first_s[structures], batch.first_s[structures + 1]
     return np.stack([first, last, first, last, first], axis=1)
+
+
+def _count_atoms(chunk_ki: Integers) -> int:
+    return int((chunk_ki[:, 1] - chunk_ki[:, 0]).sum())

@@ -41,12 +41,17 @@ def _pool() -> ThreadPoolExecutor:
 os.register_at_fork(after_in_child=_pool.cache_clear)
 
 
-def share(work: Callable[[Sequence[int]], None], n_chunks: int) -> None:
+ATOMS = 128
+"""So many are worth a thread."""
+
+
+def share(work: Callable[[Sequence[int]], None], n_chunks: int, n_atoms: int) -> None:
     """Call ``work`` with the numbers of some chunks, until all chunks are done.
 
-    Each thread gets several portions, so that uneven ones even out.
+    Each thread gets several portions, so that uneven ones even out; few atoms in all
+    the chunks are worked on by one thread.
     """
-    n_threads = min(thread_count(), n_chunks)
+    n_threads = min(thread_count(), n_chunks, n_atoms // ATOMS)
     if n_threads <= 1:
         work(range(n_chunks))
         return

@@ -171,9 +171,9 @@ class LbfgsSettings(Section):
 class AdamSettings(Section):
     """The optimiser Adam, which sees a few structures in each step."""
 
-    learning_rate: Positive = 1e-3
+    learning_rate: Positive = 3e-3
     """Length of a step, without unit, at the start of the training."""
-    batch: Count = 16
+    batch: Count = 4
     """Number of structures in each step."""
     schedule: Literal["cosine", "constant", "exponential"] = "cosine"
     """How the learning rate falls during the training."""
