@@ -119,6 +119,8 @@ def test_an_interrupt_keeps_the_best_potential(work):
         stdout=subprocess.PIPE,
         text=True,
         env=os.environ | {"PYTHONUNBUFFERED": "1"},
+        # a background job of a shell ignores Ctrl-C, and hands that down
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     for line in process.stderr:
         if line.strip().startswith("20 "):
