@@ -41,7 +41,7 @@ def test_defaults() -> None:
     assert settings.descriptor.angular.cutoff == 6.5
     assert settings.train.hidden == (20, 20)
     assert settings.train.epochs is None
-    assert settings.train.adam.learning_rate == 1e-3
+    assert settings.train.adam.learning_rate == 3e-3
     assert settings.train.output == settings.predict.potential == Path("potential.h5")
     assert settings.generate.output == settings.train.input
 
