@@ -78,11 +78,9 @@ class Kind(NamedTuple):
 
 FINGERPRINTS = "fingerprints"
 POTENTIAL = "potential"
-PREDICTIONS = "predictions"
 KINDS = {
     FINGERPRINTS: Kind("a fingerprint set", "annpot generate"),
     POTENTIAL: Kind("a potential", "annpot train"),
-    PREDICTIONS: Kind("a prediction file", "annpot predict"),
 }
 
 MAX_OBJECTS = 10_000

@@ -21,7 +21,6 @@ __all__ = [
     "find_all_files",
     "find_files",
     "read_files",
-    "read_sources",
     "read_structures",
     "require_references",
 ]
@@ -102,19 +101,6 @@ def _open(
             return
     name = str(path)
     yield select(read_xsf(read_content(path), name), index, name)
-
-
-def read_sources(
-    sources: Iterable[Source],
-    base: Path,
-    *,
-    on_error: Literal["stop", "skip"] = "stop",
-    skipped: list[str] | None = None,
-    require: Callable[[Structure], None] | None = None,
-) -> Iterator[tuple[Structure, Source]]:
-    """Yield the structures of all ``sources``; see `find_files` and `read_files`."""
-    files = find_all_files(sources, base)
-    yield from read_files(files, on_error=on_error, skipped=skipped, require=require)
 
 
 def read_files(

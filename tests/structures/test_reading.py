@@ -23,9 +23,9 @@ from annpot.errors import InputError, StructureError
 from annpot.structures import archives, checks
 from annpot.structures.reading import (
     Source,
+    find_all_files,
     find_files,
     read_files,
-    read_sources,
     read_structures,
     require_references,
 )
@@ -343,7 +343,7 @@ def test_archive(tmp_path, mode):
 
     (tmp_path / "names").write_text("s2.xsf\ns0.xsf\n")
     source = Source((path.name,), names=Path("names"), group="some")
-    pairs = list(read_sources([source], tmp_path))
+    pairs = list(read_files(find_all_files([source], tmp_path)))
     assert [(s.energy, of.group) for s, of in pairs] == [(0, "some"), (-2, "some")]
     (tmp_path / "names").write_text("s9.xsf\n")
     with pytest.raises(InputError, match=r"'s9.xsf' is not among the files, did you"):
