@@ -52,6 +52,15 @@ class RadialRows(NamedTuple):
     """First of a row's numbers in `parameters`: radius, alpha and eta, rs of each; or
     the ends of the window, and 1 if it is bent."""
     parameters: Array
+    first_step_i: Integers
+    """The bells of a row are computed in steps: ``exp(-eta (r - rs)^2)``, or the
+    product of two earlier ones, whose numbers are in `factors_sk`, else -1."""
+    factors_sk: Integers
+    exponents_sk: Array
+    """Eta and rs."""
+    bell_i: Integers
+    """For each function of a row, from ``first_bell_i`` on: the step that it is."""
+    first_bell_i: Integers
 
 
 class AngularFunctions(NamedTuple):
@@ -114,6 +123,7 @@ class TripletWorkspace(NamedTuple):
     angular_slopes: Array
     side: Array
     side_slopes: Array
+    bells: Array
     sums: Array
     g_e: Array
     block: Array
@@ -134,6 +144,7 @@ def make_triplet_workspace(
     slots_nt = -(-count_nt // WIDTH) * WIDTH + WIDTH
     stride = int(slots_nt.sum(axis=1).max(initial=WIDTH))
     n_radial = int(recipe.n_radial_s.max(initial=0))
+    n_steps = int(np.diff(recipe.rows.first_step_i).max(initial=0))
     n_angular = int(np.diff(recipe.first_angular_h).max(initial=0))
     n_products = int(np.diff(recipe.first_product_h).max(initial=0))
     n_entries = int(
@@ -152,6 +163,7 @@ def make_triplet_workspace(
         angular_slopes=np.zeros(n_angular * WIDTH),
         side=np.zeros(n_radial * WIDTH),
         side_slopes=np.zeros(n_radial * WIDTH),
+        bells=np.zeros(n_steps * WIDTH),
         sums=np.zeros(n_entries * WIDTH),
         g_e=np.zeros(n_entries),
         block=np.zeros(2 * WIDTH),
@@ -162,7 +174,14 @@ def make_triplet_workspace(
 
 @inline
 def set_radials(
-    rows: Any, g: int, r: Any, i: int, stride: int, phi: Any, slopes: Any
+    rows: Any,
+    g: int,
+    r: Any,
+    i: int,
+    stride: int,
+    phi: Any,
+    slopes: Any,
+    bells: Any,
 ) -> None:
     """Set the functions of set ``g`` and their slopes; function a at a stride + i."""
     for row in range(rows.first_g[g], rows.first_g[g + 1]):
@@ -176,14 +195,29 @@ def set_radials(
         else:
             radius, alpha = rows.parameters[start], rows.parameters[start + 1]
             f, dfdr = cutoff_function(shape, r, radius, alpha)
+            _set_bells(rows, row, r, bells)
+            first_bell = rows.first_bell_i[row]
             for k in range(rows.count_i[row]):
-                eta = rows.parameters[start + 2 + 2 * k]
-                offset = r - rows.parameters[start + 3 + 2 * k]
-                slope = (-eta) * offset
-                bell = exponential(slope * offset)
+                bell = load(bells, rows.bell_i[first_bell + k] * WIDTH)
                 store(phi, (at + k) * stride + i, f * bell)
-                slope = (slope + slope) * f + dfdr
+                double_eta = 2.0 * rows.parameters[start + 2 + 2 * k]
+                offset = r - rows.parameters[start + 3 + 2 * k]
+                slope = dfdr - double_eta * (offset * f)
                 store(slopes, (at + k) * stride + i, slope * bell)
+
+
+@inline
+def _set_bells(rows: Any, row: int, r: Any, bells: Any) -> None:
+    """Set the Gaussians of a row, as few as possible by an exponential."""
+    first = rows.first_step_i[row]
+    for step in range(first, rows.first_step_i[row + 1]):
+        a, b = rows.factors_sk[step, 0], rows.factors_sk[step, 1]
+        if a >= 0:
+            bell = load(bells, a * WIDTH) * load(bells, b * WIDTH)
+        else:
+            offset = r - rows.exponents_sk[step, 1]
+            bell = exponential((-rows.exponents_sk[step, 0]) * (offset * offset))
+        store(bells, (step - first) * WIDTH, bell)
 
 
 @inline
@@ -213,7 +247,10 @@ def set_angulars(recipe: Any, h: int, cosine: Any, work: Any) -> None:
     functions, first = recipe.angular, recipe.first_angular_h[h]
     theta, sine_inverse = cosine, cosine
     if recipe.has_window_h[h]:
-        theta = arccosine(cosine)
+        one = splat(1.0)
+        bounded = where_less(cosine, 1.0, cosine, one)
+        bounded = where_less(0.0 - bounded, 1.0, bounded, 0.0 - one)
+        theta = arccosine(bounded)
         square = 1.0 - cosine * cosine
         # on a line the slope by theta is 0, and moving across does not change cos
         square = where_less(square, 1e-16, splat(1e-16), square)
@@ -248,12 +285,13 @@ def angular_power(kind: int, n: int, cosine: Any, parameters: Any, block: Any) -
     """Return ``(1 + lambda cos)^zeta`` and its slope by cos; 0 if not positive."""
     lambda_, zeta = parameters[0], parameters[1]
     x = lambda_ * cosine + 1.0
-    zero = splat(0.0)
     if kind == POWER:
         power = integer_power(x, n - 1)
     else:
         power = real_power(x, zeta - 1.0, block)
-    slope = (zeta * lambda_) * power
-    minus = 0.0 - x
-    f = where_less(minus, 0.0, power * x, zero)
-    return f, where_less(minus, 0.0, slope, zero)
+    f, slope = power * x, (zeta * lambda_) * power
+    if abs(lambda_) > 1.0:
+        minus, zero = 0.0 - x, splat(0.0)
+        f = where_less(minus, 0.0, f, zero)
+        slope = where_less(minus, 0.0, slope, zero)
+    return f, slope

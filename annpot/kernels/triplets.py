@@ -30,7 +30,6 @@ from annpot.kernels.lanes import (
     store,
     total,
     where_first,
-    where_less,
 )
 from annpot.kernels.radial import inline
 from annpot.kernels.triplet_recipe import (
@@ -79,7 +78,16 @@ def _place_neighbours(n: int, neighbours: Any, recipe: Any, work: Any) -> None:
             store(work.place, DZ * stride + i, r * z)
             store(work.place, R * stride + i, r)
             store(work.place, R_INVERSE * stride + i, r_inverse)
-            set_radials(recipe.rows, s, r, i, stride, work.radial, work.radial_slopes)
+            set_radials(
+                recipe.rows,
+                s,
+                r,
+                i,
+                stride,
+                work.radial,
+                work.radial_slopes,
+                work.bells,
+            )
         base += (count + WIDTH - 1) // WIDTH * WIDTH
         _place_nobody(base, recipe, s, work)
         base += WIDTH
@@ -147,12 +155,9 @@ def _square_of_side(work: Any, j: int, k: int) -> Any:
 
 @inline
 def _cosine(work: Any, j: int, k: int) -> Any:
-    """Return cos theta_jik for eight k, at most 1 and at least -1."""
+    """Return cos theta_jik for eight k."""
     (x, y, z), (ux, uy, uz) = _scalars(work, UX, j), _vectors(work, UX, k)
-    cosine = x * ux + y * uy + z * uz
-    one = splat(1.0)
-    cosine = where_less(cosine, 1.0, cosine, one)
-    return where_less(0.0 - cosine, 1.0, cosine, 0.0 - one)
+    return x * ux + y * uy + z * uz
 
 
 @kernel
@@ -181,6 +186,7 @@ def _sum_group(h: int, s: int, n_species: int, recipe: Any, work: Any) -> None:
                     WIDTH,
                     work.side,
                     work.side_slopes,
+                    work.bells,
                 )
             set_angulars(recipe, h, _cosine(work, j, k), work)
             for m in range(n_active):
@@ -287,6 +293,7 @@ def _add_gradients(h: int, s: int, n_species: int, recipe: Any, work: Any) -> No
                     WIDTH,
                     work.side,
                     work.side_slopes,
+                    work.bells,
                 )
             cosine = _cosine(work, j, k)
             set_angulars(recipe, h, cosine, work)
@@ -433,6 +440,7 @@ def _sum_tangents(h: int, s: int, n_species: int, recipe: Any, work: Any) -> Non
                     WIDTH,
                     work.side,
                     work.side_slopes,
+                    work.bells,
                 )
             set_angulars(recipe, h, _cosine(work, j, k), work)
             for m in range(n_active):

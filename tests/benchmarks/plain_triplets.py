@@ -106,19 +106,21 @@ def add_atom(n, pairs, species_p, j_p, D_pc, rows, dEdG_f, G_f, F_nc):
             F_nc[n] += gradient_D + gradient_E
 
 
-def features_and_forces(neighbours, feature_n, functions, dEdG_f):
-    """Return the features of all atoms, and the forces."""
+def features_and_forces(neighbours, feature_n, functions, dEdG_f, atoms):
+    """Return the features of some atoms, and the forces that these exert."""
     rows, first_s = functions
     species_n = neighbours.species_n
     starts = neighbours.first_g[:: neighbours.n_species * neighbours.n_shells]
     D_pc = np.ascontiguousarray(neighbours.D_cp.T)
     G_f, F_nc = np.zeros_like(dEdG_f), np.zeros((len(species_n), 3))
-    for n, s in enumerate(species_n):
+    species_p = species_n[neighbours.j_p]
+    for n in atoms:
+        s = species_n[n]
         block = slice(feature_n[n], feature_n[n] + first_s[s + 1] - first_s[s])
         add_atom(
             n,
             (starts[n], starts[n + 1]),
-            species_n[neighbours.j_p],
+            species_p,
             neighbours.j_p,
             D_pc,
             rows[first_s[s] : first_s[s + 1]],
