@@ -107,32 +107,47 @@ class TripletRecipe(NamedTuple):
 
 
 class TripletWorkspace(NamedTuple):
-    """What one thread needs; neighbours of one atom have slots, padded by species."""
+    """What one thread needs; neighbours of one atom have slots, padded by species.
+
+    Arrays hold rows of ``stride`` slots. For one neighbour j, the blocks of eight slots
+    k that matter are listed, and rows of what is computed for them filled block by
+    block.
+    """
 
     base_t: Integers
     count_t: Integers
     stride: int
-    """Number of slots."""
     place: Array
-    """Rows of slots: unit vectors, distance vectors, r, 1/r; rates of D, r and u."""
+    """Rows: unit vectors, distance vectors, r, 1/r; rates of D, r and u."""
     radial: Array
     radial_slopes: Array
     gradient: Array
     active_m: Integers
-    angular: Array
-    angular_slopes: Array
+    """Products that neighbour j takes part in."""
+    slot_b: Integers
+    """First slot of each block."""
+    triplet: Array
+    """Rows: r_jk, cosine, and for the windows theta and 1 / sine."""
+    cutoff: Array
+    """Rows: value and slope of a cutoff function."""
+    bells: Array
     side: Array
     side_slopes: Array
-    bells: Array
+    angular: Array
+    angular_slopes: Array
+    product: Array
+    product_rates: Array
     sums: Array
     g_e: Array
     block: Array
-    virial: Array
     nothing_cc: Array
 
 
 UX, UY, UZ, DX, DY, DZ, R, R_INVERSE, VX, VY, VZ, R_DOT, U_DOT = range(13)
 """Rows of `TripletWorkspace.place`; U_DOT is the first of three."""
+
+SIDE, COSINE, THETA, SINE_INVERSE = range(4)
+"""Rows of `TripletWorkspace.triplet`."""
 
 
 def make_triplet_workspace(
@@ -159,65 +174,81 @@ def make_triplet_workspace(
         radial_slopes=np.zeros(n_radial * stride),
         gradient=np.zeros(3 * stride),
         active_m=np.zeros(n_products, dtype=np.int64),
-        angular=np.zeros(n_angular * WIDTH),
-        angular_slopes=np.zeros(n_angular * WIDTH),
-        side=np.zeros(n_radial * WIDTH),
-        side_slopes=np.zeros(n_radial * WIDTH),
-        bells=np.zeros(n_steps * WIDTH),
+        slot_b=np.zeros(stride // WIDTH, dtype=np.int64),
+        triplet=np.zeros(4 * stride),
+        cutoff=np.zeros(2 * stride),
+        bells=np.zeros(n_steps * stride),
+        side=np.zeros(n_radial * stride),
+        side_slopes=np.zeros(n_radial * stride),
+        angular=np.zeros(n_angular * stride),
+        angular_slopes=np.zeros(n_angular * stride),
+        product=np.zeros(stride),
+        product_rates=np.zeros(stride),
         sums=np.zeros(n_entries * WIDTH),
         g_e=np.zeros(n_entries),
-        block=np.zeros(2 * WIDTH),
-        virial=np.zeros(9 * WIDTH),
+        block=np.zeros(WIDTH),
         nothing_cc=np.zeros((0, 3)),
     )
 
 
 @inline
 def set_radials(
-    rows: Any,
-    g: int,
-    r: Any,
-    i: int,
-    stride: int,
-    phi: Any,
-    slopes: Any,
-    bells: Any,
+    rows: Any, g: int, distances: Any, target: Any, n_blocks: int, work: Any
 ) -> None:
-    """Set the functions of set ``g`` and their slopes; function a at a stride + i."""
+    """Set the functions of set ``g`` and their slopes for some blocks of distances.
+
+    ``distances`` and ``target`` are an array and where to begin in it, and two arrays
+    and where to begin in the row of each function.
+    """
+    (r_k, first), (phi, slopes, start) = distances, target
+    stride = work.stride
     for row in range(rows.first_g[g], rows.first_g[g + 1]):
-        start, shape, at = rows.start_i[row], rows.shape_i[row], rows.first_i[row]
+        shape, number = rows.shape_i[row], rows.start_i[row]
+        at = rows.first_i[row] * stride + start
         if rows.kind_i[row] == COMPACT:
-            low, high = rows.parameters[start], rows.parameters[start + 1]
-            bend = rows.parameters[start + 2] != 0.0
-            f, dfdr = compact_function(shape, r, low, high, bend)
-            store(phi, at * stride + i, f)
-            store(slopes, at * stride + i, dfdr)
-        else:
-            radius, alpha = rows.parameters[start], rows.parameters[start + 1]
-            f, dfdr = cutoff_function(shape, r, radius, alpha)
-            _set_bells(rows, row, r, bells)
-            first_bell = rows.first_bell_i[row]
-            for k in range(rows.count_i[row]):
-                bell = load(bells, rows.bell_i[first_bell + k] * WIDTH)
-                store(phi, (at + k) * stride + i, f * bell)
-                double_eta = 2.0 * rows.parameters[start + 2 + 2 * k]
-                offset = r - rows.parameters[start + 3 + 2 * k]
-                slope = dfdr - double_eta * (offset * f)
-                store(slopes, (at + k) * stride + i, slope * bell)
+            low, high = rows.parameters[number], rows.parameters[number + 1]
+            bend = rows.parameters[number + 2] != 0.0
+            for i in range(0, n_blocks * WIDTH, WIDTH):
+                r = load(r_k, first + i)
+                f, dfdr = compact_function(shape, r, low, high, bend)
+                store(phi, at + i, f)
+                store(slopes, at + i, dfdr)
+            continue
+        radius, alpha = rows.parameters[number], rows.parameters[number + 1]
+        for i in range(0, n_blocks * WIDTH, WIDTH):
+            f, dfdr = cutoff_function(shape, load(r_k, first + i), radius, alpha)
+            store(work.cutoff, i, f)
+            store(work.cutoff, stride + i, dfdr)
+        _set_bells(rows, row, distances, n_blocks, work)
+        first_bell = rows.first_bell_i[row]
+        for k in range(rows.count_i[row]):
+            bell_at = rows.bell_i[first_bell + k] * stride
+            double_eta = 2.0 * rows.parameters[number + 2 + 2 * k]
+            rs = rows.parameters[number + 3 + 2 * k]
+            for i in range(0, n_blocks * WIDTH, WIDTH):
+                bell = load(work.bells, bell_at + i)
+                f, dfdr = load(work.cutoff, i), load(work.cutoff, stride + i)
+                slope = dfdr - double_eta * ((load(r_k, first + i) - rs) * f)
+                store(phi, at + k * stride + i, f * bell)
+                store(slopes, at + k * stride + i, slope * bell)
 
 
 @inline
-def _set_bells(rows: Any, row: int, r: Any, bells: Any) -> None:
+def _set_bells(rows: Any, row: int, distances: Any, n_blocks: int, work: Any) -> None:
     """Set the Gaussians of a row, as few as possible by an exponential."""
+    (r_k, start), bells, stride = distances, work.bells, work.stride
     first = rows.first_step_i[row]
     for step in range(first, rows.first_step_i[row + 1]):
-        a, b = rows.factors_sk[step, 0], rows.factors_sk[step, 1]
+        at = (step - first) * stride
+        a, b = rows.factors_sk[step, 0] * stride, rows.factors_sk[step, 1] * stride
         if a >= 0:
-            bell = load(bells, a * WIDTH) * load(bells, b * WIDTH)
+            for i in range(0, n_blocks * WIDTH, WIDTH):
+                store(bells, at + i, load(bells, a + i) * load(bells, b + i))
         else:
-            offset = r - rows.exponents_sk[step, 1]
-            bell = exponential((-rows.exponents_sk[step, 0]) * (offset * offset))
-        store(bells, (step - first) * WIDTH, bell)
+            eta, rs = rows.exponents_sk[step, 0], rows.exponents_sk[step, 1]
+            for i in range(0, n_blocks * WIDTH, WIDTH):
+                offset = load(r_k, start + i) - rs
+                store(bells, at + i, exponential((-eta) * (offset * offset)))
 
 
 @inline
@@ -242,29 +273,47 @@ def real_power(x: Any, exponent: float, block: Any) -> Any:
 
 
 @inline
-def set_angulars(recipe: Any, h: int, cosine: Any, work: Any) -> None:
+def set_angulars(recipe: Any, h: int, n_blocks: int, work: Any) -> None:
     """Set the angular functions of group ``h`` and their slopes by the cosine."""
     functions, first = recipe.angular, recipe.first_angular_h[h]
-    theta, sine_inverse = cosine, cosine
+    stride, triplet = work.stride, work.triplet
     if recipe.has_window_h[h]:
-        one = splat(1.0)
-        bounded = where_less(cosine, 1.0, cosine, one)
-        bounded = where_less(0.0 - bounded, 1.0, bounded, 0.0 - one)
-        theta = arccosine(bounded)
-        square = 1.0 - cosine * cosine
-        # on a line the slope by theta is 0, and moving across does not change cos
-        square = where_less(square, 1e-16, splat(1e-16), square)
-        sine_inverse = 1.0 / square_root(square)
+        for i in range(0, n_blocks * WIDTH, WIDTH):
+            theta, sine_inverse = angle(load(triplet, COSINE * stride + i))
+            store(triplet, THETA * stride + i, theta)
+            store(triplet, SINE_INVERSE * stride + i, sine_inverse)
     for q in range(first, recipe.first_angular_h[h + 1]):
         kind, n = functions.kind_q[q], functions.power_q[q]
-        parameters = functions.parameters_qk[q]
+        first_number = functions.parameters_qk[q, 0]
+        second_number = functions.parameters_qk[q, 1]
+        at = (q - first) * stride
         if kind == WINDOW:
-            f, slope = window(n, theta, parameters[0], parameters[1])
-            slope = slope * sine_inverse
+            for i in range(0, n_blocks * WIDTH, WIDTH):
+                theta = load(triplet, THETA * stride + i)
+                f, slope = window(n, theta, first_number, second_number)
+                slope = slope * load(triplet, SINE_INVERSE * stride + i)
+                store(work.angular, at + i, f)
+                store(work.angular_slopes, at + i, slope)
         else:
-            f, slope = angular_power(kind, n, cosine, parameters, work.block)
-        store(work.angular, (q - first) * WIDTH, f)
-        store(work.angular_slopes, (q - first) * WIDTH, slope)
+            for i in range(0, n_blocks * WIDTH, WIDTH):
+                cosine = load(triplet, COSINE * stride + i)
+                f, slope = angular_power(
+                    kind, n, cosine, first_number, second_number, work.block
+                )
+                store(work.angular, at + i, f)
+                store(work.angular_slopes, at + i, slope)
+
+
+@inline
+def angle(cosine: Any) -> Any:
+    """Return theta and 1 / sin theta; a cosine beyond 1 by round-off counts as 1."""
+    one = splat(1.0)
+    cosine = where_less(cosine, 1.0, cosine, one)
+    cosine = where_less(0.0 - cosine, 1.0, cosine, 0.0 - one)
+    square = 1.0 - cosine * cosine
+    # on a line the slope by theta is 0, and moving across does not change cos
+    square = where_less(square, 1e-16, splat(1e-16), square)
+    return arccosine(cosine), 1.0 / square_root(square)
 
 
 @inline
@@ -281,9 +330,10 @@ def window(core: int, theta: Any, centre: float, half_width: float) -> Any:
 
 
 @inline
-def angular_power(kind: int, n: int, cosine: Any, parameters: Any, block: Any) -> Any:
+def angular_power(
+    kind: int, n: int, cosine: Any, lambda_: float, zeta: float, block: Any
+) -> Any:
     """Return ``(1 + lambda cos)^zeta`` and its slope by cos; 0 if not positive."""
-    lambda_, zeta = parameters[0], parameters[1]
     x = lambda_ * cosine + 1.0
     if kind == POWER:
         power = integer_power(x, n - 1)

@@ -33,11 +33,13 @@ from annpot.kernels.lanes import (
 )
 from annpot.kernels.radial import inline
 from annpot.kernels.triplet_recipe import (
+    COSINE,
     DX,
     DY,
     DZ,
     R_DOT,
     R_INVERSE,
+    SIDE,
     U_DOT,
     UX,
     UY,
@@ -78,16 +80,14 @@ def _place_neighbours(n: int, neighbours: Any, recipe: Any, work: Any) -> None:
             store(work.place, DZ * stride + i, r * z)
             store(work.place, R * stride + i, r)
             store(work.place, R_INVERSE * stride + i, r_inverse)
-            set_radials(
-                recipe.rows,
-                s,
-                r,
-                i,
-                stride,
-                work.radial,
-                work.radial_slopes,
-                work.bells,
-            )
+        set_radials(
+            recipe.rows,
+            s,
+            (work.place, R * stride + base),
+            (work.radial, work.radial_slopes, base),
+            (count + WIDTH - 1) // WIDTH,
+            work,
+        )
         base += (count + WIDTH - 1) // WIDTH * WIDTH
         _place_nobody(base, recipe, s, work)
         base += WIDTH
@@ -146,25 +146,53 @@ def _vectors(work: Any, row: int, k: int) -> Any:
 
 
 @inline
-def _square_of_side(work: Any, j: int, k: int) -> Any:
-    """Return r_jk^2 for eight k."""
-    (x, y, z), (dx, dy, dz) = _scalars(work, DX, j), _vectors(work, DX, k)
-    dx, dy, dz = dx - x, dy - y, dz - z
-    return dx * dx + dy * dy + dz * dz
+def _list_blocks(h: int, j: int, start: int, stop: int, recipe: Any, work: Any) -> int:
+    """List the blocks of neighbours k that matter; set r_jk and the cosines of those.
+
+    Returns their number.
+    """
+    stride, place, n_blocks = work.stride, work.place, 0
+    (ux, uy, uz), (x, y, z) = _scalars(work, UX, j), _scalars(work, DX, j)
+    has_side, reach = recipe.has_side_h[h], recipe.reach_h[h]
+    for k in range(start, stop, WIDTH):
+        i = n_blocks * WIDTH
+        if has_side:
+            dx, dy, dz = _vectors(work, DX, k)
+            dx, dy, dz = dx - x, dy - y, dz - z
+            square = dx * dx + dy * dy + dz * dz
+            if not any_less(square, reach):
+                continue
+            store(work.triplet, SIDE * stride + i, square_root(square))
+        cosine = ux * load(place, UX * stride + k)
+        cosine = cosine + uy * load(place, UY * stride + k)
+        cosine = cosine + uz * load(place, UZ * stride + k)
+        store(work.triplet, COSINE * stride + i, cosine)
+        work.slot_b[n_blocks] = k
+        n_blocks += 1
+    return n_blocks
 
 
 @inline
-def _cosine(work: Any, j: int, k: int) -> Any:
-    """Return cos theta_jik for eight k."""
-    (x, y, z), (ux, uy, uz) = _scalars(work, UX, j), _vectors(work, UX, k)
-    return x * ux + y * uy + z * uz
+def _set_factors(h: int, n_species: int, n_blocks: int, recipe: Any, work: Any) -> None:
+    """Set the functions of r_jk and of the angle for the listed blocks."""
+    if recipe.has_side_h[h]:
+        set_radials(
+            recipe.rows,
+            n_species + h,
+            (work.triplet, SIDE * work.stride),
+            (work.side, work.side_slopes, 0),
+            n_blocks,
+            work,
+        )
+    set_angulars(recipe, h, n_blocks, work)
 
 
 @kernel
-def _sum_group(h: int, s: int, n_species: int, recipe: Any, work: Any) -> None:
+def _sum_group(h: int, n_species: int, recipe: Any, work: Any) -> None:
     """Sum the features of group ``h`` over its triplets."""
     t, v = _species(recipe, h, work)
     first_j, first_k = work.base_t[t], work.base_t[v]
+    stop = first_k + work.count_t[v]
     first_entry = recipe.first_entry_p[recipe.first_product_h[h]]
     stride = work.stride
     for j in range(first_j, first_j + work.count_t[t]):
@@ -172,33 +200,24 @@ def _sum_group(h: int, s: int, n_species: int, recipe: Any, work: Any) -> None:
         if n_active == 0:
             continue
         start = j + 1 if t == v else first_k
-        for k in range(start, first_k + work.count_t[v], WIDTH):
-            if recipe.has_side_h[h]:
-                square = _square_of_side(work, j, k)
-                if not any_less(square, recipe.reach_h[h]):
-                    continue
-                r = square_root(square)
-                set_radials(
-                    recipe.rows,
-                    n_species + h,
-                    r,
-                    0,
-                    WIDTH,
-                    work.side,
-                    work.side_slopes,
-                    work.bells,
-                )
-            set_angulars(recipe, h, _cosine(work, j, k), work)
-            for m in range(n_active):
-                p = work.active_m[m]
-                a, c = recipe.radial_p[p] * stride, recipe.side_p[p]
-                product = work.radial[a + j] * load(work.radial, a + k)
+        n_blocks = _list_blocks(h, j, start, stop, recipe, work)
+        _set_factors(h, n_species, n_blocks, recipe, work)
+        for m in range(n_active):
+            p = work.active_m[m]
+            a, c = recipe.radial_p[p] * stride, recipe.side_p[p] * stride
+            f = work.radial[a + j]
+            for b in range(n_blocks):
+                product = f * load(work.radial, a + work.slot_b[b])
                 if c >= 0:
-                    product = product * load(work.side, c * WIDTH)
-                for e in range(recipe.first_entry_p[p], recipe.first_entry_p[p + 1]):
-                    i = (e - first_entry) * WIDTH
-                    f = load(work.angular, recipe.angular_e[e] * WIDTH)
-                    store(work.sums, i, load(work.sums, i) + product * f)
+                    product = product * load(work.side, c + b * WIDTH)
+                store(work.product, b * WIDTH, product)
+            for e in range(recipe.first_entry_p[p], recipe.first_entry_p[p + 1]):
+                i, q = (e - first_entry) * WIDTH, recipe.angular_e[e] * stride
+                value = load(work.sums, i)
+                for k in range(0, n_blocks * WIDTH, WIDTH):
+                    f_k = load(work.angular, q + k)
+                    value = value + load(work.product, k) * f_k
+                store(work.sums, i, value)
 
 
 @kernel
@@ -216,40 +235,41 @@ def add_features(
                 first = recipe.first_entry_p[recipe.first_product_h[h]]
                 last = recipe.first_entry_p[recipe.first_product_h[h + 1]]
                 clear(work.sums, last - first)
-                _sum_group(h, s, neighbours.n_species, recipe, work)
+                _sum_group(h, neighbours.n_species, recipe, work)
                 for e in range(first, last):
                     value = total(load(work.sums, (e - first) * WIDTH))
                     G_f[f + recipe.feature_e[e]] += recipe.weight_e[e] * value
 
 
 @inline
-def _contract(p: int, first_entry: int, recipe: Any, work: Any) -> Any:
+def _contract(p: int, first_entry: int, b: int, recipe: Any, work: Any) -> Any:
     """Return ``sum_e g_e Q_e`` and ``sum_e g_e dQ_e/dcos`` over a product's entries."""
     value, slope = splat(0.0), splat(0.0)
     for e in range(recipe.first_entry_p[p], recipe.first_entry_p[p + 1]):
-        g, q = work.g_e[e - first_entry], recipe.angular_e[e] * WIDTH
-        value = value + g * load(work.angular, q)
-        slope = slope + g * load(work.angular_slopes, q)
+        i = recipe.angular_e[e] * work.stride + b * WIDTH
+        g = work.g_e[e - first_entry]
+        value = value + g * load(work.angular, i)
+        slope = slope + g * load(work.angular_slopes, i)
     return value, slope
 
 
 @inline
 def _slopes(
-    j: int, k: int, n_active: int, first_entry: int, recipe: Any, work: Any
+    j: int, b: int, n_active: int, first_entry: int, recipe: Any, work: Any
 ) -> Any:
-    """Return dE/dr_ij, dE/dr_ik, dE/dr_jk and dE/dcos of eight triplets."""
-    zero = splat(0.0)
+    """Return dE/dr_ij, dE/dr_ik, dE/dr_jk and dE/dcos of a block of triplets."""
+    zero, k = splat(0.0), work.slot_b[b]
     by_j, by_k, by_side, by_cosine = zero, zero, zero, zero
     for m in range(n_active):
         p = work.active_m[m]
         a, c = recipe.radial_p[p] * work.stride, recipe.side_p[p]
-        value, slope = _contract(p, first_entry, recipe, work)
+        value, slope = _contract(p, first_entry, b, recipe, work)
         f, dfdr = work.radial[a + j], work.radial_slopes[a + j]
         g, dgdr = load(work.radial, a + k), load(work.radial_slopes, a + k)
         if c >= 0:
-            side = load(work.side, c * WIDTH)
-            dside = load(work.side_slopes, c * WIDTH)
-            by_side = by_side + value * (f * g) * dside
+            i = c * work.stride + b * WIDTH
+            side = load(work.side, i)
+            by_side = by_side + value * (f * g) * load(work.side_slopes, i)
             g, dgdr = g * side, dgdr * side
         by_j = by_j + value * (dfdr * g)
         by_k = by_k + value * (f * dgdr)
@@ -263,44 +283,31 @@ def _add_to(sums: Any, i: int, value: Any) -> None:
 
 
 @kernel
-def _add_gradients(h: int, s: int, n_species: int, recipe: Any, work: Any) -> None:
+def _add_gradients(h: int, n_species: int, recipe: Any, work: Any) -> None:
     """Add the derivatives by D_j and D_k of the triplets of group ``h``."""
     t, v = _species(recipe, h, work)
     first_j, first_k = work.base_t[t], work.base_t[v]
+    stop = first_k + work.count_t[v]
     first_entry = recipe.first_entry_p[recipe.first_product_h[h]]
-    stride = work.stride
+    stride, has_side = work.stride, recipe.has_side_h[h]
     for j in range(first_j, first_j + work.count_t[t]):
         n_active = _set_active(recipe, h, j, work)
         if n_active == 0:
             continue
+        start = j + 1 if t == v else first_k
+        n_blocks = _list_blocks(h, j, start, stop, recipe, work)
+        _set_factors(h, n_species, n_blocks, recipe, work)
         x, y, z = _scalars(work, UX, j)
         r_j, inverse_j = work.place[R * stride + j], work.place[R_INVERSE * stride + j]
         along, gx, gy, gz = splat(0.0), splat(0.0), splat(0.0), splat(0.0)
-        start = j + 1 if t == v else first_k
-        for k in range(start, first_k + work.count_t[v], WIDTH):
-            r, inverse = splat(1.0), splat(1.0)
-            if recipe.has_side_h[h]:
-                square = _square_of_side(work, j, k)
-                if not any_less(square, recipe.reach_h[h]):
-                    continue
-                r = square_root(square)
-                inverse = 1.0 / r
-                set_radials(
-                    recipe.rows,
-                    n_species + h,
-                    r,
-                    0,
-                    WIDTH,
-                    work.side,
-                    work.side_slopes,
-                    work.bells,
-                )
-            cosine = _cosine(work, j, k)
-            set_angulars(recipe, h, cosine, work)
+        for b in range(n_blocks):
+            k, i = work.slot_b[b], b * WIDTH
             by_j, by_k, by_side, by_cosine = _slopes(
-                j, k, n_active, first_entry, recipe, work
+                j, b, n_active, first_entry, recipe, work
             )
-            by_side = by_side * inverse
+            if has_side:
+                by_side = by_side / load(work.triplet, SIDE * stride + i)
+            cosine = load(work.triplet, COSINE * stride + i)
             r_k = load(work.place, R * stride + k)
             across_j = by_cosine * inverse_j
             across_k = by_cosine * load(work.place, R_INVERSE * stride + k)
@@ -364,7 +371,7 @@ def add_forces(
                 for e in range(first, last):
                     g = dEdG_f[f + recipe.feature_e[e]]
                     work.g_e[e - first] = recipe.weight_e[e] * g
-                _add_gradients(h, s, neighbours.n_species, recipe, work)
+                _add_gradients(h, neighbours.n_species, recipe, work)
             virial_cc = virial_ncc[n] if len(virial_ncc) > 0 else work.nothing_cc
             _add_forces_of_atom(n, neighbours, work, F_nc, shift, virial_cc)
 
@@ -412,54 +419,55 @@ def _rates(j: int, k: int, work: Any) -> Any:
     return side, cosine
 
 
+@inline
+def _set_product_rates(p: int, j: int, n_blocks: int, recipe: Any, work: Any) -> None:
+    """Set the rate of a product, and the product times the rate of the cosine."""
+    stride = work.stride
+    a, c = recipe.radial_p[p] * stride, recipe.side_p[p] * stride
+    f, f_dot = work.radial[a + j], work.radial_slopes[a + j]
+    for b in range(n_blocks):
+        k, i = work.slot_b[b], b * WIDTH
+        side_dot, cosine_dot = _rates(j, k, work)
+        g, g_dot = load(work.radial, a + k), load(work.radial_slopes, a + k)
+        product, rate = f * g, f * g_dot + f_dot * g
+        if c >= 0:
+            side = load(work.side, c + i)
+            side_dot = side_dot / load(work.triplet, SIDE * stride + i)
+            rate = rate * side
+            rate = rate + product * (side_dot * load(work.side_slopes, c + i))
+            product = product * side
+        store(work.product_rates, i, rate)
+        store(work.product, i, product * cosine_dot)
+
+
 @kernel
-def _sum_tangents(h: int, s: int, n_species: int, recipe: Any, work: Any) -> None:
+def _sum_tangents(h: int, n_species: int, recipe: Any, work: Any) -> None:
     """Sum the rates of the features of group ``h`` over its triplets."""
     t, v = _species(recipe, h, work)
     first_j, first_k = work.base_t[t], work.base_t[v]
+    stop = first_k + work.count_t[v]
     first_entry = recipe.first_entry_p[recipe.first_product_h[h]]
-    stride = work.stride
     for j in range(first_j, first_j + work.count_t[t]):
         n_active = _set_active(recipe, h, j, work)
         if n_active == 0:
             continue
         start = j + 1 if t == v else first_k
-        for k in range(start, first_k + work.count_t[v], WIDTH):
-            side_dot, cosine_dot = _rates(j, k, work)
-            if recipe.has_side_h[h]:
-                square = _square_of_side(work, j, k)
-                if not any_less(square, recipe.reach_h[h]):
-                    continue
-                r = square_root(square)
-                side_dot = side_dot / r
-                set_radials(
-                    recipe.rows,
-                    n_species + h,
-                    r,
-                    0,
-                    WIDTH,
-                    work.side,
-                    work.side_slopes,
-                    work.bells,
-                )
-            set_angulars(recipe, h, _cosine(work, j, k), work)
-            for m in range(n_active):
-                p = work.active_m[m]
-                a, c = recipe.radial_p[p] * stride, recipe.side_p[p]
-                f, f_dot = work.radial[a + j], work.radial_slopes[a + j]
-                g, g_dot = load(work.radial, a + k), load(work.radial_slopes, a + k)
-                product, product_dot = f * g, f * g_dot + f_dot * g
-                if c >= 0:
-                    side = load(work.side, c * WIDTH)
-                    rate = side_dot * load(work.side_slopes, c * WIDTH)
-                    product_dot = product_dot * side + product * rate
-                    product = product * side
-                product = product * cosine_dot
-                for e in range(recipe.first_entry_p[p], recipe.first_entry_p[p + 1]):
-                    q = recipe.angular_e[e] * WIDTH
-                    rate = product_dot * load(work.angular, q)
-                    rate = rate + product * load(work.angular_slopes, q)
-                    _add_to(work.sums, (e - first_entry) * WIDTH, rate)
+        n_blocks = _list_blocks(h, j, start, stop, recipe, work)
+        _set_factors(h, n_species, n_blocks, recipe, work)
+        for m in range(n_active):
+            p = work.active_m[m]
+            _set_product_rates(p, j, n_blocks, recipe, work)
+            for e in range(recipe.first_entry_p[p], recipe.first_entry_p[p + 1]):
+                i, q = (e - first_entry) * WIDTH, recipe.angular_e[e] * work.stride
+                value = load(work.sums, i)
+                for k in range(0, n_blocks * WIDTH, WIDTH):
+                    f, slope = (
+                        load(work.angular, q + k),
+                        load(work.angular_slopes, q + k),
+                    )
+                    value = value + load(work.product_rates, k) * f
+                    value = value + load(work.product, k) * slope
+                store(work.sums, i, value)
 
 
 @kernel
@@ -489,7 +497,7 @@ def add_tangents(
                 first = recipe.first_entry_p[recipe.first_product_h[h]]
                 last = recipe.first_entry_p[recipe.first_product_h[h + 1]]
                 clear(work.sums, last - first)
-                _sum_tangents(h, s, neighbours.n_species, recipe, work)
+                _sum_tangents(h, neighbours.n_species, recipe, work)
                 for e in range(first, last):
                     value = total(load(work.sums, (e - first) * WIDTH))
                     Gdot_f[f + recipe.feature_e[e]] += recipe.weight_e[e] * value
