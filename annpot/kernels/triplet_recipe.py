@@ -18,6 +18,7 @@ from annpot.kernels.environment import Neighbours
 from annpot.kernels.lanes import (
     WIDTH,
     absolute,
+    lane_table,
     load,
     splat,
     square_root,
@@ -109,9 +110,8 @@ class TripletRecipe(NamedTuple):
 class TripletWorkspace(NamedTuple):
     """What one thread needs; neighbours of one atom have slots, padded by species.
 
-    Arrays hold rows of ``stride`` slots. For one neighbour j, the blocks of eight slots
-    k that matter are listed, and rows of what is computed for them filled block by
-    block.
+    Arrays hold rows of ``stride`` numbers: one for each slot, or one for each of the
+    neighbours k that are near enough to one neighbour j, which are listed.
     """
 
     base_t: Integers
@@ -124,10 +124,15 @@ class TripletWorkspace(NamedTuple):
     gradient: Array
     active_m: Integers
     """Products that neighbour j takes part in."""
-    slot_b: Integers
-    """First slot of each block."""
+    slot_k: Integers
+    """The slots that are listed."""
+    table: NDArray[np.uint8]
+    """`annpot.kernels.lanes.lane_table`."""
     triplet: Array
     """Rows: r_jk, cosine, and for the windows theta and 1 / sine."""
+    across: Array
+    """Rows of slots: derivatives along u_k and across both; or r_jk^2 and cosine; or
+    their rates."""
     cutoff: Array
     """Rows: value and slope of a cutoff function."""
     bells: Array
@@ -135,8 +140,6 @@ class TripletWorkspace(NamedTuple):
     side_slopes: Array
     angular: Array
     angular_slopes: Array
-    product: Array
-    product_rates: Array
     sums: Array
     g_e: Array
     block: Array
@@ -174,16 +177,16 @@ def make_triplet_workspace(
         radial_slopes=np.zeros(n_radial * stride),
         gradient=np.zeros(3 * stride),
         active_m=np.zeros(n_products, dtype=np.int64),
-        slot_b=np.zeros(stride // WIDTH, dtype=np.int64),
+        slot_k=np.zeros(stride + WIDTH, dtype=np.int64),
+        table=lane_table(),
         triplet=np.zeros(4 * stride),
+        across=np.zeros(3 * stride),
         cutoff=np.zeros(2 * stride),
-        bells=np.zeros(n_steps * stride),
+        bells=np.zeros(n_steps * WIDTH),
         side=np.zeros(n_radial * stride),
         side_slopes=np.zeros(n_radial * stride),
         angular=np.zeros(n_angular * stride),
         angular_slopes=np.zeros(n_angular * stride),
-        product=np.zeros(stride),
-        product_rates=np.zeros(stride),
         sums=np.zeros(n_entries * WIDTH),
         g_e=np.zeros(n_entries),
         block=np.zeros(WIDTH),
@@ -193,9 +196,15 @@ def make_triplet_workspace(
 
 @inline
 def set_radials(
-    rows: Any, g: int, distances: Any, target: Any, n_blocks: int, work: Any
+    rows: Any,
+    g: int,
+    distances: Any,
+    target: Any,
+    n_blocks: int,
+    with_slopes: bool,
+    work: Any,
 ) -> None:
-    """Set the functions of set ``g`` and their slopes for some blocks of distances.
+    """Set the functions of set ``g``, and their slopes, for some blocks of distances.
 
     ``distances`` and ``target`` are an array and where to begin in it, and two arrays
     and where to begin in the row of each function.
@@ -212,43 +221,41 @@ def set_radials(
                 r = load(r_k, first + i)
                 f, dfdr = compact_function(shape, r, low, high, bend)
                 store(phi, at + i, f)
-                store(slopes, at + i, dfdr)
+                if with_slopes:
+                    store(slopes, at + i, dfdr)
             continue
         radius, alpha = rows.parameters[number], rows.parameters[number + 1]
         for i in range(0, n_blocks * WIDTH, WIDTH):
             f, dfdr = cutoff_function(shape, load(r_k, first + i), radius, alpha)
             store(work.cutoff, i, f)
-            store(work.cutoff, stride + i, dfdr)
-        _set_bells(rows, row, distances, n_blocks, work)
+            if with_slopes:
+                store(work.cutoff, stride + i, dfdr)
         first_bell = rows.first_bell_i[row]
-        for k in range(rows.count_i[row]):
-            bell_at = rows.bell_i[first_bell + k] * stride
-            double_eta = 2.0 * rows.parameters[number + 2 + 2 * k]
-            rs = rows.parameters[number + 3 + 2 * k]
-            for i in range(0, n_blocks * WIDTH, WIDTH):
-                bell = load(work.bells, bell_at + i)
-                f, dfdr = load(work.cutoff, i), load(work.cutoff, stride + i)
-                slope = dfdr - double_eta * ((load(r_k, first + i) - rs) * f)
+        for i in range(0, n_blocks * WIDTH, WIDTH):
+            r, f = load(r_k, first + i), load(work.cutoff, i)
+            _set_bells(rows, row, r, work.bells)
+            for k in range(rows.count_i[row]):
+                bell = load(work.bells, rows.bell_i[first_bell + k] * WIDTH)
                 store(phi, at + k * stride + i, f * bell)
-                store(slopes, at + k * stride + i, slope * bell)
+                if with_slopes:
+                    double_eta = 2.0 * rows.parameters[number + 2 + 2 * k]
+                    offset = r - rows.parameters[number + 3 + 2 * k]
+                    slope = load(work.cutoff, stride + i) - double_eta * (offset * f)
+                    store(slopes, at + k * stride + i, slope * bell)
 
 
 @inline
-def _set_bells(rows: Any, row: int, distances: Any, n_blocks: int, work: Any) -> None:
+def _set_bells(rows: Any, row: int, r: Any, bells: Any) -> None:
     """Set the Gaussians of a row, as few as possible by an exponential."""
-    (r_k, start), bells, stride = distances, work.bells, work.stride
     first = rows.first_step_i[row]
     for step in range(first, rows.first_step_i[row + 1]):
-        at = (step - first) * stride
-        a, b = rows.factors_sk[step, 0] * stride, rows.factors_sk[step, 1] * stride
+        a, b = rows.factors_sk[step, 0], rows.factors_sk[step, 1]
         if a >= 0:
-            for i in range(0, n_blocks * WIDTH, WIDTH):
-                store(bells, at + i, load(bells, a + i) * load(bells, b + i))
+            bell = load(bells, a * WIDTH) * load(bells, b * WIDTH)
         else:
-            eta, rs = rows.exponents_sk[step, 0], rows.exponents_sk[step, 1]
-            for i in range(0, n_blocks * WIDTH, WIDTH):
-                offset = load(r_k, start + i) - rs
-                store(bells, at + i, exponential((-eta) * (offset * offset)))
+            offset = r - rows.exponents_sk[step, 1]
+            bell = exponential((-rows.exponents_sk[step, 0]) * (offset * offset))
+        store(bells, (step - first) * WIDTH, bell)
 
 
 @inline
@@ -273,35 +280,33 @@ def real_power(x: Any, exponent: float, block: Any) -> Any:
 
 
 @inline
-def set_angulars(recipe: Any, h: int, n_blocks: int, work: Any) -> None:
-    """Set the angular functions of group ``h`` and their slopes by the cosine."""
+def set_angulars(
+    recipe: Any, h: int, n_blocks: int, with_slopes: bool, work: Any
+) -> None:
+    """Set the angular functions of group ``h``, and their slopes by the cosine."""
     functions, first = recipe.angular, recipe.first_angular_h[h]
     stride, triplet = work.stride, work.triplet
     if recipe.has_window_h[h]:
         for i in range(0, n_blocks * WIDTH, WIDTH):
             theta, sine_inverse = angle(load(triplet, COSINE * stride + i))
             store(triplet, THETA * stride + i, theta)
-            store(triplet, SINE_INVERSE * stride + i, sine_inverse)
-    for q in range(first, recipe.first_angular_h[h + 1]):
-        kind, n = functions.kind_q[q], functions.power_q[q]
-        first_number = functions.parameters_qk[q, 0]
-        second_number = functions.parameters_qk[q, 1]
-        at = (q - first) * stride
-        if kind == WINDOW:
-            for i in range(0, n_blocks * WIDTH, WIDTH):
-                theta = load(triplet, THETA * stride + i)
-                f, slope = window(n, theta, first_number, second_number)
+            if with_slopes:
+                store(triplet, SINE_INVERSE * stride + i, sine_inverse)
+    for i in range(0, n_blocks * WIDTH, WIDTH):
+        cosine = load(triplet, COSINE * stride + i)
+        theta = load(triplet, THETA * stride + i)
+        for q in range(first, recipe.first_angular_h[h + 1]):
+            kind, n = functions.kind_q[q], functions.power_q[q]
+            a, b = functions.parameters_qk[q, 0], functions.parameters_qk[q, 1]
+            at = (q - first) * stride + i
+            if kind == WINDOW:
+                f, slope = window(n, theta, a, b)
                 slope = slope * load(triplet, SINE_INVERSE * stride + i)
-                store(work.angular, at + i, f)
-                store(work.angular_slopes, at + i, slope)
-        else:
-            for i in range(0, n_blocks * WIDTH, WIDTH):
-                cosine = load(triplet, COSINE * stride + i)
-                f, slope = angular_power(
-                    kind, n, cosine, first_number, second_number, work.block
-                )
-                store(work.angular, at + i, f)
-                store(work.angular_slopes, at + i, slope)
+            else:
+                f, slope = angular_power(kind, n, cosine, a, b, work.block)
+            store(work.angular, at, f)
+            if with_slopes:
+                store(work.angular_slopes, at, slope)
 
 
 @inline
