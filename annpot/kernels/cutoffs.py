@@ -32,22 +32,25 @@ def exponential(x: Any) -> Any:
     ``x = n ln 2 + y``, the Taylor series of exp(y) for ``|y| <= ln(2) / 2``.
     """
     zero = splat(0.0)
-    high = where_less(x, -708.0, zero - 708.0, x) * _LOG2E + _MAGIC
+    bounded = where_less(x, -708.0, zero - 708.0, x)
+    high = bounded * _LOG2E + _MAGIC
     n = high - _MAGIC
-    y = where_less(x, -708.0, zero - 708.0, x) - n * _LN2_HIGH - n * _LN2_LOW
-    series = splat(1.0 / 479001600.0)
-    series = series * y + 1.0 / 39916800.0
-    series = series * y + 1.0 / 3628800.0
-    series = series * y + 1.0 / 362880.0
-    series = series * y + 1.0 / 40320.0
-    series = series * y + 1.0 / 5040.0
-    series = series * y + 1.0 / 720.0
-    series = series * y + 1.0 / 120.0
-    series = series * y + 1.0 / 24.0
-    series = series * y + 1.0 / 6.0
-    series = series * y + 0.5
-    series = series * y + 1.0
-    series = series * y + 1.0
+    y = bounded - n * _LN2_HIGH - n * _LN2_LOW
+    # even and odd terms side by side: shorter chains of dependent operations
+    z = y * y
+    even = splat(1.0 / 479001600.0)
+    even = even * z + 1.0 / 3628800.0
+    even = even * z + 1.0 / 40320.0
+    even = even * z + 1.0 / 720.0
+    even = even * z + 1.0 / 24.0
+    even = even * z + 0.5
+    odd = splat(1.0 / 39916800.0)
+    odd = odd * z + 1.0 / 362880.0
+    odd = odd * z + 1.0 / 5040.0
+    odd = odd * z + 1.0 / 120.0
+    odd = odd * z + 1.0 / 6.0
+    odd = odd * z + 1.0
+    series = odd * y + (even * z + 1.0)
     return where_less(x, -708.0, zero, series * power_of_two(high))
 
 

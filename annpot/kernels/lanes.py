@@ -270,6 +270,18 @@ def absolute(typing_context: Any, value: Any) -> Any:
 
 
 @intrinsic
+def any_positive(typing_context: Any, value: Any) -> Any:
+    """Tell whether any lane is greater than 0."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        positive = builder.fcmp_ordered(">", args[0], ir.Constant(_VECTOR, None))
+        bits = builder.bitcast(positive, ir.IntType(WIDTH))
+        return builder.icmp_unsigned("!=", bits, ir.Constant(ir.IntType(WIDTH), 0))
+
+    return types.boolean(lanes_type), generate
+
+
+@intrinsic
 def gather(typing_context: Any, array: Any, at: Any, indices: Any, i: Any) -> Any:
     """Return ``array[at + indices[i:i + 8]]`` of a contiguous array; no check."""
 

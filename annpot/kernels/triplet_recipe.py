@@ -129,7 +129,8 @@ class TripletWorkspace(NamedTuple):
     table: NDArray[np.uint8]
     """`annpot.kernels.lanes.lane_table`."""
     triplet: Array
-    """Rows: r_jk, cosine, and for the windows theta and 1 / sine."""
+    """Rows: r_jk, cosine; for windows theta and 1 / sine; for tangents the rate of
+    r_jk."""
     across: Array
     """Rows of slots: derivatives along u_k and across both; or r_jk^2 and cosine; or
     their rates."""
@@ -140,6 +141,8 @@ class TripletWorkspace(NamedTuple):
     side_slopes: Array
     angular: Array
     angular_slopes: Array
+    product: Array
+    """Rows: products of radial functions, and their rates."""
     sums: Array
     g_e: Array
     block: Array
@@ -149,7 +152,7 @@ class TripletWorkspace(NamedTuple):
 UX, UY, UZ, DX, DY, DZ, R, R_INVERSE, VX, VY, VZ, R_DOT, U_DOT = range(13)
 """Rows of `TripletWorkspace.place`; U_DOT is the first of three."""
 
-SIDE, COSINE, THETA, SINE_INVERSE = range(4)
+SIDE, COSINE, THETA, SINE_INVERSE, SIDE_DOT = range(5)
 """Rows of `TripletWorkspace.triplet`."""
 
 
@@ -179,14 +182,15 @@ def make_triplet_workspace(
         active_m=np.zeros(n_products, dtype=np.int64),
         slot_k=np.zeros(stride + WIDTH, dtype=np.int64),
         table=lane_table(),
-        triplet=np.zeros(4 * stride),
+        triplet=np.zeros(5 * stride),
         across=np.zeros(3 * stride),
         cutoff=np.zeros(2 * stride),
-        bells=np.zeros(n_steps * WIDTH),
+        bells=np.zeros(2 * n_steps * WIDTH),
         side=np.zeros(n_radial * stride),
         side_slopes=np.zeros(n_radial * stride),
         angular=np.zeros(n_angular * stride),
         angular_slopes=np.zeros(n_angular * stride),
+        product=np.zeros(2 * stride),
         sums=np.zeros(n_entries * WIDTH),
         g_e=np.zeros(n_entries),
         block=np.zeros(WIDTH),
@@ -207,55 +211,87 @@ def set_radials(
     """Set the functions of set ``g``, and their slopes, for some blocks of distances.
 
     ``distances`` and ``target`` are an array and where to begin in it, and two arrays
-    and where to begin in the row of each function.
+    and where to begin in the row of each function. May write one block more.
     """
-    (r_k, first), (phi, slopes, start) = distances, target
-    stride = work.stride
+    phi, slopes, start = target
     for row in range(rows.first_g[g], rows.first_g[g + 1]):
-        shape, number = rows.shape_i[row], rows.start_i[row]
-        at = rows.first_i[row] * stride + start
+        at = (phi, slopes, rows.first_i[row] * work.stride + start)
         if rows.kind_i[row] == COMPACT:
-            low, high = rows.parameters[number], rows.parameters[number + 1]
-            bend = rows.parameters[number + 2] != 0.0
-            for i in range(0, n_blocks * WIDTH, WIDTH):
-                r = load(r_k, first + i)
-                f, dfdr = compact_function(shape, r, low, high, bend)
-                store(phi, at + i, f)
-                if with_slopes:
-                    store(slopes, at + i, dfdr)
-            continue
-        radius, alpha = rows.parameters[number], rows.parameters[number + 1]
-        for i in range(0, n_blocks * WIDTH, WIDTH):
-            f, dfdr = cutoff_function(shape, load(r_k, first + i), radius, alpha)
-            store(work.cutoff, i, f)
-            if with_slopes:
-                store(work.cutoff, stride + i, dfdr)
-        first_bell = rows.first_bell_i[row]
-        for i in range(0, n_blocks * WIDTH, WIDTH):
-            r, f = load(r_k, first + i), load(work.cutoff, i)
-            _set_bells(rows, row, r, work.bells)
-            for k in range(rows.count_i[row]):
-                bell = load(work.bells, rows.bell_i[first_bell + k] * WIDTH)
-                store(phi, at + k * stride + i, f * bell)
-                if with_slopes:
-                    double_eta = 2.0 * rows.parameters[number + 2 + 2 * k]
-                    offset = r - rows.parameters[number + 3 + 2 * k]
-                    slope = load(work.cutoff, stride + i) - double_eta * (offset * f)
-                    store(slopes, at + k * stride + i, slope * bell)
+            _set_compact(rows, row, distances, at, n_blocks)
+        else:
+            _set_gaussians(rows, row, distances, at, n_blocks, with_slopes, work)
 
 
 @inline
-def _set_bells(rows: Any, row: int, r: Any, bells: Any) -> None:
+def _set_compact(
+    rows: Any, row: int, distances: Any, target: Any, n_blocks: int
+) -> None:
+    """Set the window of a row, and its slope."""
+    (r_k, first), (phi, slopes, at) = distances, target
+    core, number = rows.shape_i[row], rows.start_i[row]
+    low, high = rows.parameters[number], rows.parameters[number + 1]
+    bend = rows.parameters[number + 2] != 0.0
+    for i in range(0, n_blocks * WIDTH, WIDTH):
+        f, dfdr = compact_function(core, load(r_k, first + i), low, high, bend)
+        store(phi, at + i, f)
+        store(slopes, at + i, dfdr)
+
+
+@inline
+def _set_gaussians(
+    rows: Any,
+    row: int,
+    distances: Any,
+    target: Any,
+    n_blocks: int,
+    with_slopes: bool,
+    work: Any,
+) -> None:
+    """Set the Gaussians of a row times their cutoff function, and their slopes."""
+    (r_k, first), (phi, slopes, at) = distances, target
+    shape, number, stride = rows.shape_i[row], rows.start_i[row], work.stride
+    radius, alpha = rows.parameters[number], rows.parameters[number + 1]
+    for i in range(0, n_blocks * WIDTH, WIDTH):
+        f, dfdr = cutoff_function(shape, load(r_k, first + i), radius, alpha)
+        store(work.cutoff, i, f)
+        if with_slopes:
+            store(work.cutoff, stride + i, dfdr)
+    # two blocks at a time, since each bell waits for those before
+    for i in range(0, n_blocks * WIDTH, 2 * WIDTH):
+        _set_bells(rows, row, r_k, first + i, work.bells)
+        for k in range(rows.count_i[row]):
+            bell = 2 * rows.bell_i[rows.first_bell_i[row] + k] * WIDTH
+            double_eta = 2.0 * rows.parameters[number + 2 + 2 * k]
+            rs = rows.parameters[number + 3 + 2 * k]
+            for b in range(0, 2 * WIDTH, WIDTH):
+                e, f = load(work.bells, bell + b), load(work.cutoff, i + b)
+                store(phi, at + k * stride + i + b, f * e)
+                if with_slopes:
+                    f = double_eta * ((load(r_k, first + i + b) - rs) * f)
+                    f = load(work.cutoff, stride + i + b) - f
+                    store(slopes, at + k * stride + i + b, f * e)
+
+
+@inline
+def _set_bells(rows: Any, row: int, r_k: Any, first: int, bells: Any) -> None:
     """Set the Gaussians of a row, as few as possible by an exponential."""
-    first = rows.first_step_i[row]
-    for step in range(first, rows.first_step_i[row + 1]):
-        a, b = rows.factors_sk[step, 0], rows.factors_sk[step, 1]
+    r, q = load(r_k, first), load(r_k, first + WIDTH)
+    first_step = rows.first_step_i[row]
+    for step in range(first_step, rows.first_step_i[row + 1]):
+        i = 2 * (step - first_step) * WIDTH
+        a, b = (
+            2 * rows.factors_sk[step, 0] * WIDTH,
+            2 * rows.factors_sk[step, 1] * WIDTH,
+        )
         if a >= 0:
-            bell = load(bells, a * WIDTH) * load(bells, b * WIDTH)
+            bell = load(bells, a) * load(bells, b)
+            other = load(bells, a + WIDTH) * load(bells, b + WIDTH)
         else:
-            offset = r - rows.exponents_sk[step, 1]
-            bell = exponential((-rows.exponents_sk[step, 0]) * (offset * offset))
-        store(bells, (step - first) * WIDTH, bell)
+            eta, rs = -rows.exponents_sk[step, 0], rows.exponents_sk[step, 1]
+            bell = exponential(eta * ((r - rs) * (r - rs)))
+            other = exponential(eta * ((q - rs) * (q - rs)))
+        store(bells, i, bell)
+        store(bells, i + WIDTH, other)
 
 
 @inline

@@ -23,6 +23,7 @@ from annpot.kernels.compilation import compiled
 from annpot.kernels.environment import clear, load_block
 from annpot.kernels.lanes import (
     WIDTH,
+    any_positive,
     gather,
     list_less,
     load,
@@ -42,6 +43,7 @@ from annpot.kernels.triplet_recipe import (
     R_DOT,
     R_INVERSE,
     SIDE,
+    SIDE_DOT,
     U_DOT,
     UX,
     UY,
@@ -242,16 +244,23 @@ def _sum_group(h: int, n_species: int, recipe: Any, work: Any) -> None:
             continue
         near = _list_near(h, j, _slots(t, v, j, work), recipe, work)
         _set_factors(h, n_species, near[2], False, recipe, work)
-        for k in range(0, near[2], WIDTH):
-            for m in range(n_active):
-                p = work.active_m[m]
-                a, c = recipe.radial_p[p] * stride, recipe.side_p[p] * stride
-                product = work.radial[a + j] * _near(work.radial, a, k, near, work)
+        for m in range(n_active):
+            p = work.active_m[m]
+            a, c = recipe.radial_p[p] * stride, recipe.side_p[p] * stride
+            f, last = work.radial[a + j], 0
+            for k in range(0, near[2], WIDTH):
+                product = f * _near(work.radial, a, k, near, work)
                 if c >= 0:
                     product = product * load(work.side, c + k)
-                for e in range(recipe.first_entry_p[p], recipe.first_entry_p[p + 1]):
-                    f = load(work.angular, recipe.angular_e[e] * stride + k)
-                    _add_to(work.sums, (e - first_entry) * WIDTH, product * f)
+                store(work.product, k, product)
+                last = k + WIDTH if any_positive(product) else last
+            for e in range(recipe.first_entry_p[p], recipe.first_entry_p[p + 1]):
+                q = recipe.angular_e[e] * stride
+                value = load(work.sums, (e - first_entry) * WIDTH)
+                for k in range(0, last, WIDTH):
+                    f_k = load(work.angular, q + k)
+                    value = value + load(work.product, k) * f_k
+                store(work.sums, (e - first_entry) * WIDTH, value)
 
 
 @kernel
@@ -297,9 +306,11 @@ def _slopes(
     for m in range(n_active):
         p = work.active_m[m]
         a, c = recipe.radial_p[p] * stride, recipe.side_p[p]
+        g = _near(work.radial, a, k, near, work)
+        if not any_positive(g):
+            continue
         value, slope = _contract(p, first_entry, k, recipe, work)
         f, dfdr = work.radial[a + j], work.radial_slopes[a + j]
-        g = _near(work.radial, a, k, near, work)
         dgdr = _near(work.radial_slopes, a, k, near, work)
         if c >= 0:
             side = load(work.side, c * stride + k)
@@ -497,38 +508,48 @@ def _sum_tangents(h: int, n_species: int, recipe: Any, work: Any) -> None:
         near = _list_near(h, j, slots, recipe, work)
         _set_factors(h, n_species, near[2], True, recipe, work)
         _set_rates(j, slots, work)
-        for k in range(0, near[2], WIDTH):
-            cosine_dot = _near(work.across, 0, k, near, work)
-            side_dot = splat(0.0)
-            if near[0]:
-                side_dot = _near(work.across, stride, k, near, work)
-                side_dot = side_dot / load(work.triplet, SIDE * stride + k)
-            for m in range(n_active):
-                p = work.active_m[m]
-                product, rate = _product_rate(p, j, k, near, side_dot, recipe, work)
-                product = product * cosine_dot
-                for e in range(recipe.first_entry_p[p], recipe.first_entry_p[p + 1]):
-                    q = recipe.angular_e[e] * stride + k
-                    term = rate * load(work.angular, q)
-                    term = term + product * load(work.angular_slopes, q)
-                    _add_to(work.sums, (e - first_entry) * WIDTH, term)
+        if near[0]:
+            for k in range(0, near[2], WIDTH):
+                rate = _near(work.across, stride, k, near, work)
+                rate = rate / load(work.triplet, SIDE * stride + k)
+                store(work.triplet, SIDE_DOT * stride + k, rate)
+        for m in range(n_active):
+            p = work.active_m[m]
+            last = _set_products(p, j, near, recipe, work)
+            for e in range(recipe.first_entry_p[p], recipe.first_entry_p[p + 1]):
+                q = recipe.angular_e[e] * stride
+                value = load(work.sums, (e - first_entry) * WIDTH)
+                for k in range(0, last, WIDTH):
+                    rate = load(work.product, stride + k)
+                    value = value + rate * load(work.angular, q + k)
+                    product = load(work.product, k)
+                    value = value + product * load(work.angular_slopes, q + k)
+                store(work.sums, (e - first_entry) * WIDTH, value)
 
 
 @inline
-def _product_rate(
-    p: int, j: int, k: int, near: Any, side_dot: Any, recipe: Any, work: Any
-) -> Any:
-    """Return eight products of radial functions, and their rates."""
-    a, c = recipe.radial_p[p] * work.stride, recipe.side_p[p] * work.stride
+def _set_products(p: int, j: int, near: Any, recipe: Any, work: Any) -> int:
+    """Set product times rate of the cosine, and rate of the product.
+
+    Returns the number of neighbours up to the last one that matters.
+    """
+    stride, last = work.stride, 0
+    a, c = recipe.radial_p[p] * stride, recipe.side_p[p] * stride
     f, f_dot = work.radial[a + j], work.radial_slopes[a + j]
-    g = _near(work.radial, a, k, near, work)
-    g_dot = _near(work.radial_slopes, a, k, near, work)
-    product, rate = f * g, f * g_dot + f_dot * g
-    if c >= 0:
-        side = load(work.side, c + k)
-        rate = rate * side + product * (side_dot * load(work.side_slopes, c + k))
-        product = product * side
-    return product, rate
+    for k in range(0, near[2], WIDTH):
+        g = _near(work.radial, a, k, near, work)
+        g_dot = _near(work.radial_slopes, a, k, near, work)
+        product, rate = f * g, f * g_dot + f_dot * g
+        last = k + WIDTH if any_positive(g) else last
+        if c >= 0:
+            side = load(work.side, c + k)
+            side_dot = load(work.triplet, SIDE_DOT * stride + k)
+            side_dot = side_dot * load(work.side_slopes, c + k)
+            rate = rate * side + product * side_dot
+            product = product * side
+        store(work.product, stride + k, rate)
+        store(work.product, k, product * _near(work.across, 0, k, near, work))
+    return last
 
 
 @kernel

@@ -28,6 +28,7 @@ from annpot.pairs import find_pairs
 from annpot.structures.structure import Structure, stack
 
 BOHR = 0.529177210903
+RADII = (3.5, 4.5, 5.5, 6.5, 7.93)
 GOALS = {"water": 40.0, "compact": 600.0}
 
 
@@ -87,11 +88,10 @@ def water(n=4):
 
 def compact_functions():
     """Return 300 functions around each of three species: 5 x 10 for each pair."""
-    radii = [3.5, 4.5, 5.5, 6.5, 7.93]
     windows = [(c - 45.0, c + 45.0) for c in (0, 45, 90, 135, 180)]
     windows += [(c - 30.0, c + 30.0) for c in (60, 90, 120, 150)] + [(-180.0, 180.0)]
     pairs = [(t, v) for t in range(3) for v in range(t, 3)]
-    parameters = [(p, r, w) for p in pairs for r in radii for w in windows]
+    parameters = [(p, r, w) for p in pairs for r in RADII for w in windows]
     functions = tuple(
         TripletFunction(f, pair, False, compact=Compact(-r, r, *window, "p2"))
         for f, (pair, r, window) in enumerate(parameters)
@@ -123,9 +123,9 @@ def best(function, repeats=7):
     return result, min(times)
 
 
-def compare(name, structure, species, functions_s, cutoff):
+def compare(name, structure, species, functions_s, cutoffs):
     """Print the times of both ways for one set."""
-    descriptor = Descriptor((Part(species, functions_s, (cutoff,)),))
+    descriptor = Descriptor((Part(species, functions_s, cutoffs),))
     batch = stack([structure], species)
     neighbours = find_pairs(batch, descriptor.cutoffs)
     features = descriptor.compute_features(batch, neighbours)
@@ -157,5 +157,5 @@ def compare(name, structure, species, functions_s, cutoff):
 
 
 if __name__ == "__main__":
-    compare("water", water(), ("H", "O"), water_functions(), 12.0 * BOHR)
-    compare("compact", liquid(), ("H", "C", "O"), compact_functions(), 7.93)
+    compare("water", water(), ("H", "O"), water_functions(), (12.0 * BOHR,))
+    compare("compact", liquid(), ("H", "C", "O"), compact_functions(), RADII)
