@@ -1,4 +1,4 @@
-"""Read what n2p2 reads and writes: potentials, structures, and what it makes of them."""
+"""Read what n2p2 reads and writes: potentials, structures, predictions."""
 
 from __future__ import annotations
 
@@ -90,8 +90,8 @@ def read_keywords(text):
     return keywords
 
 
-def read_function(words, cutoff, length):
-    """Return central species and function of a line; ``length``: of n2p2's unit."""
+def read_function(words, cutoff):
+    """Return central species and function of a line of input.nn."""
     central, number, *words = words
     cutoff_function, alpha = cutoff
     recipe = {"type": int(number), "neighbours": []}
@@ -102,9 +102,6 @@ def read_function(words, cutoff, length):
             recipe[key] = word if key == "core" else float(word)
     if "core" not in recipe:
         recipe |= {"cutoff_function": cutoff_function, "alpha": alpha}
-    for key, power in (("cutoff", 1), ("r_s", 1), ("r_low", 1), ("eta", -2)):
-        if key in recipe:
-            recipe[key] *= length**power
     if not KINDS[NAMES[int(number)]].n_neighbours:
         del recipe["neighbours"]
     return central, SymmetryFunction.from_dict(recipe)
@@ -116,7 +113,7 @@ def read_functions(keywords):
     cutoff = CUTOFF_FUNCTIONS[int(number)], float(alpha)
     functions = defaultdict(list)
     for words in keywords["symfunction_short"]:
-        central, function = read_function(words, cutoff, 1.0)
+        central, function = read_function(words, cutoff)
         functions[central].append(function)
     species = tuple(sorted(functions, key=SYMBOLS.index))
     return species, tuple(tuple(sort_functions(functions[s])) for s in species)
@@ -169,8 +166,7 @@ def read_network(text, keywords, n_inputs):
 def make_potential(files):
     """Return the potential of a folder; numbers are taken as they are.
 
-    With ``conv_length`` and ``conv_energy``, n2p2 evaluates the network for lengths and
-    energies in other units: parameters are converted back here.
+    ``conv_length`` changes nothing: n2p2 converts cutoffs and eta with the positions.
     """
     keywords = read_keywords(files["input.nn"])
     species, functions_s = read_functions(keywords)

@@ -160,7 +160,9 @@ class SymmetryFunction:
         """
         name = _name_of(recipe.get("type"))
         kind = KINDS[name]
-        needed = {"cutoff", *kind.needed} | ({"neighbours"} if kind.n_neighbours else set())
+        needed = {"cutoff", *kind.needed} | (
+            {"neighbours"} if kind.n_neighbours else set()
+        )
         known = needed | {"type", *kind.optional}
         missing = sorted(needed - set(recipe))
         if missing:
@@ -282,7 +284,11 @@ def sort_functions(functions: Sequence[SymmetryFunction]) -> list[SymmetryFuncti
 
     def key(f: SymmetryFunction) -> tuple[Any, ...]:
         numbers = [SYMBOLS.index(symbol) for symbol in f.neighbours]
-        shape = (types.index(f.type), CUTOFF_FUNCTIONS.index(f.cutoff_function), f.alpha)
+        shape = (
+            types.index(f.type),
+            CUTOFF_FUNCTIONS.index(f.cutoff_function),
+            f.alpha,
+        )
         if f.core:
             interval = (f.cutoff, f.r_low, f.theta_low, f.theta_high)
             return (*shape, f.core, numbers, *interval)
