@@ -63,7 +63,7 @@ def _cosine(z: Array) -> tuple[Array, Array, Array]:
 
 def _exponential(z: Array) -> tuple[Array, Array, Array]:
     f = np.exp(np.minimum(-z, 300.0))
-    return f, -f, f
+    return f, -f, f.copy()  # the caller changes its copy
 
 
 def _square(z: Array) -> tuple[Array, Array, Array]:
