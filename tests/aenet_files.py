@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from systems import aenet_descriptor
 
+from annpot.descriptors import Descriptor
 from annpot.descriptors.behler import Behler
-from annpot.descriptors.chebyshev import Chebyshev, Expansion, aenet_weights
+from annpot.descriptors.chebyshev import Expansion, aenet_weights
 from annpot.descriptors.symmetry_functions import SymmetryFunction
 from annpot.networks import Network
 from annpot.potential import Potential, SpeciesModel
@@ -217,18 +219,19 @@ def make_descriptor(files):
     """Return the descriptor of all species; weights go by the environment's order."""
     species = tuple(file.symbol for file in files)
     if files[0].functions:
-        return Behler(species, tuple(file.functions for file in files))
+        functions_s = tuple(file.functions for file in files)
+        return Descriptor((Behler(species, functions_s),))
     weights_st = []
     for file in files:
         weight = dict(
             zip(file.environment, aenet_weights(len(file.environment)), strict=True)
         )
         weights_st.append(tuple(weight[symbol] for symbol in species))
-    return Chebyshev(
-        species=species,
-        radial_s=tuple(file.radial for file in files),
-        angular_s=tuple(file.angular for file in files),
-        weights_st=tuple(weights_st),
+    return aenet_descriptor(
+        species,
+        (file.radial for file in files),
+        (file.angular for file in files),
+        weights_st,
     )
 
 

@@ -82,12 +82,12 @@ def symmetry_function(f, near):
     return total
 
 
-def behler_features(descriptor, structure, i):
-    """Return the features of atom i that a Behler-Parrinello descriptor describes."""
+def behler_features(part, structure, i):
+    """Return the features of atom i that a part `Behler` describes."""
     geometry = structure.positions_nc, structure.cell_cc, structure.pbc_c
     near = [
         (structure.symbols[j], D)
-        for j, D in neighbours_of(i, *geometry, max(descriptor.cutoffs))
+        for j, D in neighbours_of(i, *geometry, max(part.cutoffs))
     ]
-    s = descriptor.species.index(structure.symbols[i])
-    return np.array([symmetry_function(f, near) for f in descriptor.functions_s[s]])
+    s = part.species.index(structure.symbols[i])
+    return np.array([symmetry_function(f, near) for f in part.functions_s[s]])

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from annpot.descriptors import Descriptor
 from annpot.descriptors.behler import Behler
 from annpot.descriptors.symmetry_functions import (
     CUTOFF_FUNCTIONS,
@@ -182,7 +183,7 @@ def make_potential(files):
     mean = float((keywords["mean_energy"] or [[0.0]])[0][0])
     unit = float((keywords["conv_energy"] or [[1.0]])[0][0])
     return Potential(
-        descriptor=Behler(species, functions_s),
+        descriptor=Descriptor((Behler(species, functions_s),)),
         reference_energies=np.array([mean + offsets.get(s, 0.0) for s in species]),
         models=tuple(models),
         energy_shift=0.0,
