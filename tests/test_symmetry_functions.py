@@ -69,9 +69,7 @@ def test_round_trip(kind):
 
 def test_labels():
     assert make("G2").label == "G2 O eta=0.5 r_s=1 cutoff=5"
-    assert make("G5").label == (
-        "G5 O-Ti eta=0.1 r_s=0 lambda=-1 zeta=4 cutoff=5 poly2"
-    )
+    assert make("G5").label == ("G5 O-Ti eta=0.1 r_s=0 lambda=-1 zeta=4 cutoff=5 poly2")
     assert make("G25").label == (
         "G25 r_low=-5 cutoff=5 theta_low=-120 theta_high=120 p2a"
     )
@@ -92,7 +90,7 @@ def test_pairs_are_unordered():
 WRONG = {
     "unknown type": (
         {"type": "G6"},
-        "type 'G6' is unknown, did you mean 'G25'?; expected one of",
+        "type 'G6' is unknown, expected one of G1, G2,",
     ),
     "number of no type": ({"type": 5}, "type 5 is unknown"),
     "no type": ({"eta": 1.0}, "type None is unknown"),
@@ -164,7 +162,7 @@ WRONG = {
 
 @pytest.mark.parametrize(("recipe", "message"), WRONG.values(), ids=WRONG)
 def test_wrong_recipes(recipe, message):
-    with pytest.raises(ValueError, match=".") as caught:
+    with pytest.raises(ValueError, match=r"\w") as caught:
         SymmetryFunction.from_dict(recipe)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -219,7 +217,9 @@ def test_even_gaussians_touch():
     gaussians = Gaussians(8, "even", False, 1.0, 5.0).parameters()
     assert [r_s for _, r_s in gaussians] == [1.0 + 0.5 * k for k in range(8)]
     assert {eta for eta, _ in gaussians} == {2.0}  # as wide as the step
-    widths = [(0.5 / eta) ** 0.5 for eta, _ in Gaussians(2, "even", True, 1, 7).parameters()]
+    widths = [
+        (0.5 / eta) ** 0.5 for eta, _ in Gaussians(2, "even", True, 1, 7).parameters()
+    ]
     np.testing.assert_allclose(widths, [7.0, 4.0])
 
 
@@ -278,7 +278,7 @@ def test_one_species_and_many():
         {"radial": {"weighted": True}, "angular": {"weighted": True, "type": "narrow"}}
     )
     sizes = {
-        tuple(make_behler(weighted, species).n_features_s)[0]
+        int(make_behler(weighted, species).n_features_s[0])
         for species in (("Si",), ("Nb", "Mo", "Ta", "W"))
     }
     assert len(sizes) == 1
@@ -385,7 +385,9 @@ WRONG_SETTINGS = {
 }
 
 
-@pytest.mark.parametrize(("settings", "message"), WRONG_SETTINGS.values(), ids=WRONG_SETTINGS)
+@pytest.mark.parametrize(
+    ("settings", "message"), WRONG_SETTINGS.values(), ids=WRONG_SETTINGS
+)
 def test_wrong_settings(settings, message):
     with pytest.raises(InputError) as caught:
         resolve(**settings)
@@ -405,7 +407,10 @@ def test_settings_and_functions_know_the_same_words():
     schema = FunctionSettings.model_json_schema()["properties"]
     assert schema["type"]["enum"] == [*KINDS, *NAMES]
     numbers = list(range(len(CUTOFF_FUNCTIONS)))
-    assert schema["cutoff_function"]["anyOf"][0]["enum"] == [*CUTOFF_FUNCTIONS, *numbers]
+    assert schema["cutoff_function"]["anyOf"][0]["enum"] == [
+        *CUTOFF_FUNCTIONS,
+        *numbers,
+    ]
     assert schema["core"]["anyOf"][0]["enum"] == list(CORES)
     keys = {key for kind in KINDS.values() for key in kind.needed + kind.optional}
     assert set(schema) == {*keys, "type", "cutoff", "neighbour", "neighbours"}

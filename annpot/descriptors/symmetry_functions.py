@@ -16,7 +16,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from annpot.elements import SYMBOLS
-from annpot.errors import did_you_mean
 
 CUTOFF_FUNCTIONS = (
     "hard",
@@ -204,8 +203,8 @@ def _name_of(given: Any) -> str:
         return given
     numbers = ", ".join(map(str, NAMES))
     raise ValueError(
-        f"type {given!r} is unknown{did_you_mean(str(given), KINDS)}; expected one of "
-        f"{', '.join(KINDS)} or n2p2's {numbers}"
+        f"type {given!r} is unknown, expected one of {', '.join(KINDS)} or n2p2's "
+        f"{numbers}"
     )
 
 
