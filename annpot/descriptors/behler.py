@@ -289,15 +289,15 @@ def _product_feature(
     feature: int,
     function: SymmetryFunction,
     number: Mapping[tuple[tuple[Radial, str], tuple[Radial, str]], int],
-) -> tuple[int, int, Array]:
+) -> tuple[int, int, list[float]]:
     """Return a wide angular function as a combination of products of moments."""
     radial = _radial(function)
     one, other = ((radial, t) for t in function.neighbours)
     c_l = power_coefficients(int(function.zeta), function.lambda_)
     if one == other:
-        return feature, number[one, other], c_l
+        return feature, number[one, other], c_l.tolist()
     q = number.get((one, other), number.get((other, one), -1))
-    return feature, q, 2.0 * c_l
+    return feature, q, (2.0 * c_l).tolist()
 
 
 def _triplet_function(
