@@ -159,7 +159,7 @@ def _functions_s(descriptor):
 
 each_smooth = pytest.mark.parametrize(
     "descriptor",
-    filter(smooth, DESCRIPTORS.values()),
+    list(filter(smooth, DESCRIPTORS.values())),
     ids=[name for name, d in DESCRIPTORS.items() if smooth(d)],
 )
 
