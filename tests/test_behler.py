@@ -180,7 +180,7 @@ def test_features_are_the_sums(descriptor):
         for part in descriptor.parts
         if isinstance(part, Behler)
     ]
-    first_s = 0
+    first_s = np.zeros(len(descriptor.species), dtype=int)
     for part in descriptor.parts:
         if isinstance(part, Behler):
             break
@@ -189,7 +189,7 @@ def test_features_are_the_sums(descriptor):
     largest = max(np.abs(G).max(initial=0.0) for G in expected)
     assert largest > 1e-3
     for n, G_f in enumerate(expected):
-        first = np.broadcast_to(first_s, 3)[features.batch.species_n[n]]
+        first = first_s[features.batch.species_n[n]]
         np.testing.assert_allclose(
             found[n][first : first + len(G_f)], G_f, rtol=0, atol=1e-12 * largest
         )

@@ -124,9 +124,7 @@ class Behler:
                 for functions in others_s
             ]
             weights_t = [float(SYMBOLS.index(symbol)) for symbol in self.species]
-            operators.append(
-                TripletsOperator(self.species, triplets_s, weights_t, shells)
-            )
+            operators.append(TripletsOperator(triplets_s, weights_t, shells))
         return operators
 
     def to_dict(self) -> dict[str, Any]:
