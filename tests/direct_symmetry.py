@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 
@@ -82,12 +83,18 @@ def symmetry_function(f, near):
     return total
 
 
+@functools.cache
+def _neighbours_of(i, positions, cell, pbc, r_cut):
+    """Return the neighbours of atom i, from the bytes of arrays."""
+    positions_nc = np.frombuffer(positions).reshape(-1, 3)
+    cell_cc = np.frombuffer(cell).reshape(3, 3)
+    return neighbours_of(i, positions_nc, cell_cc, np.frombuffer(pbc, bool), r_cut)
+
+
 def behler_features(part, structure, i):
     """Return the features of atom i that a part `Behler` describes."""
     geometry = structure.positions_nc, structure.cell_cc, structure.pbc_c
-    near = [
-        (structure.symbols[j], D)
-        for j, D in neighbours_of(i, *geometry, max(part.cutoffs))
-    ]
+    found = _neighbours_of(i, *(x.tobytes() for x in geometry), max(part.cutoffs))
+    near = [(structure.symbols[j], D) for j, D in found]
     s = part.species.index(structure.symbols[i])
     return np.array([symmetry_function(f, near) for f in part.functions_s[s]])
