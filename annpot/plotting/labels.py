@@ -1,0 +1,65 @@
+"""The names of features, taken apart so that axes and legends can show them."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+from matplotlib.axes import Axes
+
+MAX_NAMES = 12
+"""More kinds of features than this are not named on an axis, only parted."""
+
+
+def group_labels(labels: Sequence[str]) -> dict[str, list[tuple[int, str]]]:
+    """Return the features of each kind: their number, and the rest of their name.
+
+    The kind is the name without its numbers: ``radial weighted`` for
+    ``radial 3 weighted``, of which the rest is ``3``.
+    """
+    groups: dict[str, list[tuple[int, str]]] = {}
+    for f, label in enumerate(labels):
+        kind, name = _take_apart(label)
+        groups.setdefault(kind, []).append((f, name))
+    return groups
+
+
+def shorten(names: Sequence[str]) -> list[str]:
+    """Return the names without the words that all of them share."""
+    words = [name.split() for name in names]
+    shared = set.intersection(*map(set, words)) if len(names) > 1 else set()
+    return [" ".join(word for word in name if word not in shared) for name in words]
+
+
+def _take_apart(label: str) -> tuple[str, str]:
+    words = label.split()
+    numbers = [word for word in words if word.isdecimal() or "=" in word]
+    kind = [word for word in words if word not in numbers]
+    return " ".join(kind), " ".join(numbers)
+
+
+def runs_of(labels: Sequence[str]) -> list[tuple[str, int, int]]:
+    """Return the kinds in the order of the features: name, first, last + 1."""
+    runs = []
+    first = 0
+    for kind, group in itertools.groupby(labels, lambda label: _take_apart(label)[0]):
+        last = first + len(list(group))
+        runs.append((kind, first, last))
+        first = last
+    return runs
+
+
+def mark_groups(axes: Axes, labels: Sequence[str], names: bool) -> None:
+    """Part the kinds of features along the x axis; if wanted, name them above it."""
+    runs = runs_of(labels)
+    for _, first, _ in runs[1:]:
+        axes.axvline(first - 0.5, color="black", linewidth=0.6, linestyle=":")
+    axes.set_xlim(-0.5, len(labels) - 0.5)
+    if not names or len(runs) > MAX_NAMES:
+        return
+    above = axes.secondary_xaxis("top")
+    above.set_xticks(
+        [(first + last - 1) / 2 for _, first, last in runs],
+        [kind.replace(" ", "\n") for kind, _, _ in runs],
+    )
+    above.tick_params(length=0)
