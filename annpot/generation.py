@@ -9,8 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from annpot.descriptors import Chebyshev
-from annpot.descriptors.chebyshev import Expansion, aenet_weights
+from annpot.descriptors import Chebyshev, Descriptor
+from annpot.descriptors.chebyshev import (
+    Expansion,
+    aenet_weights,
+    plain_and_weighted,
+)
 from annpot.elements import SYMBOLS
 from annpot.errors import InputError, StructureError
 from annpot.fingerprints import Entry, Environments, Writer, create_set
@@ -114,7 +118,9 @@ def generate(
     )
 
 
-def make_descriptor(settings: ChebyshevSettings, species: tuple[str, ...]) -> Chebyshev:
+def make_descriptor(
+    settings: ChebyshevSettings, species: tuple[str, ...]
+) -> Descriptor:
     """Return the descriptor of the settings for the given species.
 
     Raises
@@ -141,12 +147,15 @@ def make_descriptor(settings: ChebyshevSettings, species: tuple[str, ...]) -> Ch
             f"species {', '.join(species)}"
         )
     parts = [settings.parts(symbol) for symbol in species]
-    return Chebyshev(
+    part = Chebyshev(
         species=species,
         radial_s=tuple(Expansion(radial.order, radial.cutoff) for radial, _ in parts),
-        angular_s=tuple(Expansion(part.order, part.cutoff) for _, part in parts),
-        weights_st=(tuple(weights),) * len(species),
+        angular_s=tuple(
+            Expansion(part.order, part.cutoff, part.radial_order) for _, part in parts
+        ),
+        weights_sct=(plain_and_weighted(weights),) * len(species),
     )
+    return Descriptor((part,))
 
 
 def _check_output(output: Path, files: list[SourceFile]) -> None:
@@ -205,7 +214,7 @@ def _batches(entries: Iterator[Entry], n_atoms: int) -> Iterator[list[Entry]]:
 
 
 def _add_batch(
-    entries: list[Entry], descriptor: Chebyshev, writer: Writer, tally: _Tally
+    entries: list[Entry], descriptor: Descriptor, writer: Writer, tally: _Tally
 ) -> None:
     batch = stack([entry.structure for entry in entries], descriptor.species)
     neighbours = find_pairs(batch, descriptor.cutoffs)
@@ -331,7 +340,7 @@ class _Tally:
         path: Path,
         n_files: int,
         energies: Array,
-        descriptor: Chebyshev,
+        descriptor: Descriptor,
         skipped: list[str],
     ) -> Summary:
         """Return all that was counted."""

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from systems import aenet_descriptor
 
-from annpot.descriptors.chebyshev import Chebyshev, Expansion, aenet_weights
+from annpot.descriptors.chebyshev import Expansion, aenet_weights
 from annpot.networks import Network
 from annpot.potential import Potential, SpeciesModel
 from annpot.structures.xsf import read_xsf
@@ -174,11 +175,11 @@ def make_descriptor(files):
             zip(file.environment, aenet_weights(len(file.environment)), strict=True)
         )
         weights_st.append(tuple(weight[symbol] for symbol in species))
-    return Chebyshev(
-        species=species,
-        radial_s=tuple(file.radial for file in files),
-        angular_s=tuple(file.angular for file in files),
-        weights_st=tuple(weights_st),
+    return aenet_descriptor(
+        species,
+        (file.radial for file in files),
+        (file.angular for file in files),
+        weights_st,
     )
 
 

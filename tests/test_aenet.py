@@ -8,8 +8,9 @@ import aenet_files
 import numpy as np
 import pytest
 from aenet_files import DATA
+from systems import aenet_descriptor
 
-from annpot.descriptors.chebyshev import Chebyshev, Expansion
+from annpot.descriptors.chebyshev import Expansion
 from annpot.pairs import find_pairs
 from annpot.structures.structure import stack
 
@@ -22,11 +23,11 @@ POTENTIALS = {
 def test_features():
     names, expected = aenet_files.read_features(DATA / "TiO2-20.train.ascii.xz")
     structures = aenet_files.read_structures(names)
-    descriptor = Chebyshev(
-        species=("Ti", "O"),
-        radial_s=(Expansion(16, 8.0),) * 2,
-        angular_s=(Expansion(4, 6.5),) * 2,
-        weights_st=((-1.0, 1.0),) * 2,
+    descriptor = aenet_descriptor(
+        ("Ti", "O"),
+        (Expansion(16, 8.0),) * 2,
+        (Expansion(4, 6.5),) * 2,
+        ((-1.0, 1.0),) * 2,
     )
     batch = stack(structures, descriptor.species)
     features = descriptor.compute_features(batch, find_pairs(batch, descriptor.cutoffs))

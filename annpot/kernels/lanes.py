@@ -187,3 +187,51 @@ def total(typing_context: Any, value: Any) -> Any:
         return builder.extract_element(parts, ir.Constant(ir.IntType(32), 0))
 
     return types.float64(lanes_type), generate
+
+
+@intrinsic
+def totals(typing_context: Any, array: Any, i: Any) -> Any:
+    """Return the sums of eight lanes ``array[i:i + 8]``, ``array[i + 8:...]``, ...
+
+    A tree of shuffles and additions: a third of the work of eight times `total`.
+    """
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        pointer = _element_pointer(context, builder, sig.args[0], *args)
+        rows = [
+            builder.load(
+                builder.gep(pointer, [ir.Constant(ir.IntType(32), row)]), align=8
+            )
+            for row in range(WIDTH)
+        ]
+        step = 1
+        while len(rows) > 1:
+            rows = [
+                _add_interleaved(builder, *pair, step)
+                for pair in zip(rows[::2], rows[1::2], strict=True)
+            ]
+            step *= 2
+        return rows[0]
+
+    return lanes_type(array, types.int64), generate
+
+
+def _add_interleaved(builder: Any, a: Any, b: Any, step: int) -> Any:
+    """Add neighbouring runs of ``step`` lanes of both; runs of the sums alternate."""
+    runs = range(0, WIDTH, 2 * step)
+    masks = [
+        [
+            source + run + offset + k
+            for run in runs
+            for source in (0, WIDTH)
+            for k in range(step)
+        ]
+        for offset in (0, step)
+    ]
+    halves = [
+        builder.shuffle_vector(
+            a, b, ir.Constant(ir.VectorType(ir.IntType(32), WIDTH), mask)
+        )
+        for mask in masks
+    ]
+    return builder.fadd(*halves)

@@ -97,6 +97,9 @@ class AngularSettings(Section):
     """Highest order of the Chebyshev polynomials, so order + 1 of them."""
     cutoff: Radius = 6.5
     """Radius in angstrom within which neighbours count."""
+    radial_order: Order | None = Field(default=None, examples=[3])
+    """Resolve distances too, by Chebyshev polynomials up to this order; null: angles
+    alone, exactly as aenet does."""
 
 
 class PartOverride(Section):
