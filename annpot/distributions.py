@@ -16,7 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.polynomial import chebyshev
 
-from annpot.descriptors.chebyshev import Chebyshev, Expansion, aenet_weights
+from annpot.descriptors import Chebyshev, Descriptor
+from annpot.descriptors.chebyshev import Expansion, aenet_weights, plain_and_weighted
 from annpot.elements import SYMBOLS
 from annpot.errors import InputError
 from annpot.pairs import find_pairs
@@ -94,37 +95,50 @@ def compute_distributions(
         raise InputError(
             f"{structure.label}: atom {atom}, expected 0 to {len(structure) - 1}"
         )
+    cluster = _surroundings(structure, atom, max(radial_cutoff, angular_cutoff))
     species = tuple(sorted(set(structure.symbols), key=SYMBOLS.index))
-    weights = tuple(aenet_weights(len(species)))
-    descriptor = Chebyshev(
+    channels = plain_and_weighted(aenet_weights(len(species)))
+    part = Chebyshev(
         species=species,
         radial_s=(Expansion(order, radial_cutoff),) * len(species),
         angular_s=(Expansion(order, angular_cutoff),) * len(species),
-        weights_st=(weights,) * len(species),
+        weights_sct=(channels,) * len(species),
     )
-    batch = stack([structure], species)
-    neighbours = find_pairs(batch, descriptor.cutoffs)
-    features = descriptor.compute_features(batch, neighbours)
-    first = features.feature_n[atom]
-    n_groups = neighbours.n_species * neighbours.n_shells
-    pairs = slice(*neighbours.first_g[[atom * n_groups, (atom + 1) * n_groups]])
-    D_pc = neighbours.D_cp[:, pairs].T
-    species_p = neighbours.species_n[neighbours.j_p[pairs]]
+    descriptor = Descriptor((part,))
+    batch = stack([cluster], species)
+    features = descriptor.compute_features(batch, find_pairs(batch, descriptor.cutoffs))
+    c_ca = features.blocks(features.G_f)[batch.species_n[0]][0].reshape(-1, order + 1)
     found = []
-    kinds = ("", " weighted") if len(species) > 1 else ("",)
-    for c, suffix in enumerate(kinds):
-        s_p = np.array(weights)[species_p] if suffix else np.ones(len(D_pc))
-        c_a = features.G_f[first + 2 * c * (order + 1) :]
-        places, values = _radial_peaks(D_pc, s_p, radial_cutoff)
+    for c, weights_t in enumerate(channels):
+        suffix = " weighted" if c else ""
+        s_p = np.array(weights_t)[batch.species_n[1:]]
+        peaks = _radial_peaks(cluster.positions_nc[1:], s_p, radial_cutoff)
         found.append(
-            Distribution(
-                f"radial{suffix}", 0.0, radial_cutoff, places, values, c_a[: order + 1]
-            )
+            Distribution(f"radial{suffix}", 0.0, radial_cutoff, *peaks, c_ca[2 * c])
         )
-        places, values = _angular_peaks(D_pc, s_p, angular_cutoff)
-        c_a = c_a[order + 1 : 2 * (order + 1)]
-        found.append(Distribution(f"angular{suffix}", -1.0, 1.0, places, values, c_a))
+        peaks = _angular_peaks(cluster.positions_nc[1:], s_p, angular_cutoff)
+        found.append(
+            Distribution(f"angular{suffix}", -1.0, 1.0, *peaks, c_ca[2 * c + 1])
+        )
     return found
+
+
+def _surroundings(structure: Structure, atom: int, cutoff: float) -> Structure:
+    """Return an atom, at the origin, and its neighbours as a molecule.
+
+    Features of all other atoms of a large structure would cost time and memory.
+    """
+    batch = stack([structure], tuple(sorted(set(structure.symbols))))
+    neighbours = find_pairs(batch, (cutoff,))
+    n_species = neighbours.n_species
+    first, last = neighbours.first_g[[atom * n_species, (atom + 1) * n_species]]
+    j_p = neighbours.j_p[first:last]
+    return Structure(
+        symbols=tuple(structure.symbols[n] for n in (atom, *j_p)),
+        positions_nc=np.vstack([np.zeros(3), neighbours.D_cp[:, first:last].T]),
+        cell_cc=np.zeros((3, 3)),
+        pbc_c=np.zeros(3, dtype=bool),
+    )
 
 
 def _radial_peaks(D_pc: Array, s_p: Array, cutoff: float) -> tuple[Array, Array]:

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from matplotlib.axes import Axes
 
-MAX_NAMES = 12
-"""More kinds of features than this are not named on an axis, only parted."""
+MAX_NAMES, MAX_RUNS = 12, 50
+"""More kinds of features than this are not named on an axis, or not even parted."""
 
 
 def group_labels(labels: Sequence[str]) -> dict[str, list[tuple[int, str]]]:
@@ -33,9 +33,12 @@ def shorten(names: Sequence[str]) -> list[str]:
 
 def _take_apart(label: str) -> tuple[str, str]:
     words = label.split()
-    numbers = [word for word in words if word.isdecimal() or "=" in word]
-    kind = [word for word in words if word not in numbers]
-    return " ".join(kind), " ".join(numbers)
+    kind = [word for word in words if not _is_number(word)]
+    return " ".join(kind), " ".join(filter(_is_number, words))
+
+
+def _is_number(word: str) -> bool:
+    return word.rstrip(",").isdecimal() or "=" in word or word == "of"
 
 
 def runs_of(labels: Sequence[str]) -> list[tuple[str, int, int]]:
@@ -52,9 +55,11 @@ def runs_of(labels: Sequence[str]) -> list[tuple[str, int, int]]:
 def mark_groups(axes: Axes, labels: Sequence[str], names: bool) -> None:
     """Part the kinds of features along the x axis; if wanted, name them above it."""
     runs = runs_of(labels)
+    axes.set_xlim(-0.5, len(labels) - 0.5)
+    if len(runs) > MAX_RUNS:
+        return
     for _, first, _ in runs[1:]:
         axes.axvline(first - 0.5, color="black", linewidth=0.6, linestyle=":")
-    axes.set_xlim(-0.5, len(labels) - 0.5)
     if not names or len(runs) > MAX_NAMES:
         return
     above = axes.secondary_xaxis("top")
