@@ -57,8 +57,9 @@ class Distribution:
     def resolution(self, order: int) -> float:
         """Return the width of a Gaussian as high as a peak of the expansion is.
 
-        In the middle of the interval, where the expansion of a delta function reaches
-        ``(2 order + 1) / (2 pi) 2 / (high - low)``.
+        Far from the ends the expansion of a delta function is a sum of cosines of the
+        angle arccos(u), up to ``(2 order + 1) / (2 pi) du/dx`` high in the middle, give
+        or take the 1 for its mirror image.
         """
         return float(np.sqrt(np.pi / 2) * (self.high - self.low) / (2 * order + 1))
 

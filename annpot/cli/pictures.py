@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from annpot.cli import options
-from annpot.errors import InputError, did_you_mean
+from annpot.errors import InputError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -68,10 +68,7 @@ def choose(species: str | None, known: Iterable[str]) -> list[str]:
     if species is None:
         return known
     if species not in known:
-        raise InputError(
-            f"species '{species}': expected one of {', '.join(known)}"
-            f"{did_you_mean(species, known)}"
-        )
+        raise InputError(f"species '{species}': expected one of {', '.join(known)}")
     return [species]
 
 

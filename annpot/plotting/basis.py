@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -17,12 +16,14 @@ from matplotlib.colors import ListedColormap, Normalize
 from matplotlib.figure import Figure
 
 from annpot.plotting.canvas import ANGSTROM, new_figure, sequence_of, styled
-from annpot.plotting.labels import group_labels, shorten
+from annpot.plotting.labels import agree, group_labels, shorten
 from annpot.responses import Response
 from annpot.structures.structure import Array
 
 MAX_LEGEND = 20
 """More curves of one panel are told apart by a colour bar."""
+TOLERANCE = 1e-6
+"""Up to which curves of height 1 are the same."""
 
 
 @dataclass
@@ -32,6 +33,8 @@ class _Panel:
     radial: bool
     x: Array
     y_xk: Array
+    shape_xk: Array
+    """The curves brought to the height 1."""
     names: list[str]
     centrals: list[str] = field(default_factory=list)
     groups: list[str] = field(default_factory=list)
@@ -46,14 +49,22 @@ class _Panel:
             if new not in known:
                 known.append(new)
 
+    def shows_the_same(self, other: _Panel) -> bool:
+        return (
+            self.radial == other.radial
+            and self.shape_xk.shape == other.shape_xk.shape
+            and np.allclose(self.x, other.x)
+            and np.allclose(self.shape_xk, other.shape_xk, atol=TOLERANCE)
+        )
+
     def title(self) -> str:
         centrals, neighbours = _join(self.centrals, 4), _join(self.neighbours, 4)
-        return f"{_join(self.groups, 3)}\nof {centrals}, with {neighbours}"
+        return f"{_join(self.groups, 3, '; ')}\nof {centrals}, with {neighbours}"
 
 
-def _join(words: list[str], most: int) -> str:
+def _join(words: list[str], most: int, comma: str = ", ") -> str:
     rest = f" and {len(words) - most} more" if len(words) > most else ""
-    return ", ".join(words[:most]) + rest
+    return comma.join(words[:most]) + rest
 
 
 @styled
@@ -90,27 +101,52 @@ def figure_of_basis(
 def _collect(
     responses: Iterable[Response], labels: dict[str, list[str]]
 ) -> list[_Panel]:
-    """Return the panels; curves that differ by a factor only are taken together."""
-    panels: dict[Any, _Panel] = {}
+    """Return the panels; those with the same curves are one."""
+    panels: list[_Panel] = []
     for response in responses:
         names = [labels[response.central][f] for f in response.features]
         for group, columns in group_labels(names).items():
-            y_xk = response.G_xf[:, [k for k, _ in columns]]
-            shape = np.round(y_xk / _factor(y_xk), 6) + 0.0  # no negative zeros
-            key = (response.x[-1], y_xk.shape, shape.tobytes())
-            if key not in panels:
-                radial = len(response.neighbours) == 1
-                names_k = shorten([name for _, name in columns])
-                panels[key] = _Panel(radial, response.x, y_xk, names_k)
-            panels[key].add(response.central, group, response.neighbours)
-    return sorted(panels.values(), key=lambda panel: not panel.radial)
+            panel = _panel(response, columns)
+            for known in panels:
+                if panel.shows_the_same(known):
+                    panel = known
+                    break
+            else:
+                panels.append(panel)
+            panel.add(response.central, group, response.neighbours)
+    return sorted(panels, key=lambda panel: not panel.radial)
 
 
-def _factor(y_xk: Array) -> float:
-    """Return the largest absolute value, with a sign that changes with the curves'."""
-    size_xk = np.abs(y_xk)
-    largest = size_xk.max()
-    return float(largest * np.sign(y_xk.flat[(size_xk > largest / 3).argmax()]))
+def _panel(response: Response, columns: list[tuple[int, str]]) -> _Panel:
+    """Return a panel of some features; curves that differ by a factor are one."""
+    curves: list[Array] = []
+    shapes: list[Array] = []
+    names: list[list[str]] = []
+    for k, name in columns:
+        y_x = response.G_xf[:, k]
+        shape_x = y_x / _factor(y_x)
+        for known, names_of in zip(shapes, names, strict=True):
+            if np.allclose(shape_x, known, atol=TOLERANCE):
+                names_of.append(name)
+                break
+        else:
+            curves.append(y_x)
+            shapes.append(shape_x)
+            names.append([name])
+    return _Panel(
+        radial=len(response.neighbours) == 1,
+        x=response.x,
+        y_xk=np.stack(curves, axis=1),
+        shape_xk=np.stack(shapes, axis=1),
+        names=shorten([agree(names_of) for names_of in names]),
+    )
+
+
+def _factor(y_x: Array) -> float:
+    """Return the largest absolute value, with a sign that changes with the curve's."""
+    size_x = np.abs(y_x)
+    largest = size_x.max()
+    return float(largest * np.sign(y_x[(size_x > largest / 3).argmax()]))
 
 
 def _draw(axes: Axes, panel: _Panel) -> None:

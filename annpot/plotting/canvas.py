@@ -9,8 +9,10 @@ from io import BytesIO
 from typing import Any, ParamSpec
 
 import matplotlib
+from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogFormatter
 
 P = ParamSpec("P")
 
@@ -71,13 +73,19 @@ def colours_of(n: int) -> list[Any]:
     """Return n colours that are told apart."""
     if n <= len(COLOURS):
         return list(COLOURS[:n])
-    return sequence_of(n, "turbo")
+    return sequence_of(n)
 
 
-def sequence_of(n: int, name: str = SEQUENCE) -> list[Any]:
+def sequence_of(n: int) -> list[Any]:
     """Return n colours from dark to light, the lightest still legible on white."""
-    scale = matplotlib.colormaps[name]
+    scale = matplotlib.colormaps[SEQUENCE]
     return [scale(0.85 * k / max(1, n - 1)) for k in range(n)]
+
+
+def number_plainly(axis: Axis) -> None:
+    """Let a logarithmic axis show 200, not 2 x 10^2."""
+    axis.set_major_formatter(LogFormatter())
+    axis.set_minor_formatter(LogFormatter(minor_thresholds=(2, 0.5)))
 
 
 def render(figure: Figure, format_: str) -> bytes:

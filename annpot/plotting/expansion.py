@@ -65,7 +65,7 @@ def _draw_column(
         axes.axhline(0.0, color="black", linewidth=0.5)
         extremes += [f[inner].min(), f[inner].max()]
     # the expansion is infinite at both ends
-    margin = 0.05 * max(max(extremes) - min(extremes), 1e-9)
+    margin = 0.05 * (max(extremes) - min(extremes)) or 1.0
     column[0].set_ylim(min(extremes) - margin, max(extremes) + margin)
     column[0].set_xlim(low, high)
     weighted = ", weighted by species" if "weighted" in distribution.kind else ""

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
-from annpot.plotting.canvas import COLOURS, SEQUENCE, new_figure, styled
+from annpot.plotting.canvas import COLOURS, SEQUENCE, new_figure, number_plainly, styled
 from annpot.plotting.labels import mark_groups
 from annpot.scaling import compute_statistics
 from annpot.structures.structure import Array
@@ -71,6 +71,7 @@ def _draw_bands(axes: Axes, G_nf: Array) -> None:
     median_f = np.median(G_nf, axis=0)
     axes.hlines(median_f, edges[:-1], edges[1:], color=COLOURS[1], label="median")
     axes.set_yscale("symlog", linthresh=_small(G_nf))
+    axes.yaxis.get_major_locator().set_params(numticks=8)
     axes.set_ylabel("feature")
 
 
@@ -101,5 +102,6 @@ def _draw_histograms(axes: Axes, G_nf: Array) -> None:
         norm=LogNorm(),
         rasterized=True,
     )
-    axes.figure.colorbar(image, ax=axes, label="atoms (%)", pad=0.01, format="%g")
+    bar = axes.figure.colorbar(image, ax=axes, label="atoms (%)", pad=0.01)
+    number_plainly(bar.ax.yaxis)
     axes.set_ylabel("(feature - mean)\n/ standard deviation")

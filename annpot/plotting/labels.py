@@ -25,10 +25,22 @@ def group_labels(labels: Sequence[str]) -> dict[str, list[tuple[int, str]]]:
 
 
 def shorten(names: Sequence[str]) -> list[str]:
-    """Return the names without the words that all of them share."""
-    words = [name.split() for name in names]
-    shared = set.intersection(*map(set, words)) if len(names) > 1 else set()
-    return [" ".join(word for word in name if word not in shared) for name in words]
+    """Return the names without the words in which all of them agree."""
+    if len(names) < 2 or len({len(name.split()) for name in names}) > 1:
+        return list(names)
+    differ = [len(set(words)) > 1 for words in _places(names)]
+    return [" ".join(itertools.compress(name.split(), differ)) for name in names]
+
+
+def agree(names: Sequence[str]) -> str:
+    """Return the words in which all names agree."""
+    shared = [words[0] for words in _places(names) if len(set(words)) == 1]
+    return " ".join(shared).removesuffix(" of")
+
+
+def _places(names: Sequence[str]) -> list[tuple[str, ...]]:
+    """Return the first words of all names, the second words, and so on."""
+    return list(zip(*(name.split() for name in names), strict=False))
 
 
 def _take_apart(label: str) -> tuple[str, str]:

@@ -7,9 +7,14 @@ from collections.abc import Mapping
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import LogFormatter
 
-from annpot.plotting.canvas import ANGSTROM, colours_of, new_figure, styled
+from annpot.plotting.canvas import (
+    ANGSTROM,
+    colours_of,
+    new_figure,
+    number_plainly,
+    styled,
+)
 from annpot.structures.structure import Array
 
 PANELS = {"E": "energy RMSE (meV/atom)", "F": f"force RMSE (meV/{ANGSTROM})"}
@@ -38,8 +43,7 @@ def figure_of_learning(logs: Mapping[str, Mapping[str, Array]]) -> Figure:
         axes.set_xscale("log")
         axes.set_yscale("log")
         for axis in (axes.xaxis, axes.yaxis):
-            axis.set_major_formatter(LogFormatter())
-            axis.set_minor_formatter(LogFormatter(minor_thresholds=(2, 0.5)))
+            number_plainly(axis)
         axes.set_xlabel("epoch")
         axes.set_ylabel(label)
         axes.grid(which="major", color="0.85", linewidth=0.6)

@@ -44,9 +44,9 @@ def figure_of_parity(comparison: Comparison) -> Figure:
         axes[0, 0].set_title("relative to free atoms whose energies fit the references")
     handles, names = axes[0, -1].get_legend_handles_labels()
     if names:
-        figure.legend(
-            handles, names, loc="outside lower center", ncols=8, markerscale=3
-        )
+        legend = figure.legend(handles, names, loc="outside lower center", ncols=8)
+        for handle in legend.legend_handles:
+            handle.set(sizes=[30], alpha=1)
     return figure
 
 
@@ -67,7 +67,7 @@ def _draw(
     """Draw the values above, and predictions minus references below."""
     upper, lower = column
     n_points = sum(len(reference) for reference, _ in samples.values())
-    size, alpha = (14, 0.7) if n_points < 1000 else (5, 0.5)
+    size, alpha = (14, 0.7) if n_points < 1000 else (4, 0.4)
     colours = colours_of(len(samples)) if len(samples) > 1 else ["0.2"]
     for colour, (name, (reference, predicted)) in zip(
         colours, samples.items(), strict=True
