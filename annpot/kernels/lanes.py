@@ -235,3 +235,45 @@ def _add_interleaved(builder: Any, a: Any, b: Any, step: int) -> Any:
         for mask in masks
     ]
     return builder.fadd(*halves)
+
+
+@intrinsic
+def power_of_two(typing_context: Any, value: Any) -> Any:
+    """Return ``2**n`` of lanes that hold ``n + 1.5 * 2**52``, -1022 <= n <= 1023.
+
+    So high, the unit is the last bit of a double: its lowest bits are those of n.
+    """
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        integers = ir.VectorType(_INDEX, WIDTH)
+        shift = ir.Constant(integers, [52] * WIDTH)
+        one = ir.Constant(integers, [1023 << 52] * WIDTH)
+        exponent = builder.shl(builder.bitcast(args[0], integers), shift)
+        return builder.bitcast(builder.add(exponent, one), _VECTOR)
+
+    return lanes_type(lanes_type), generate
+
+
+@intrinsic
+def absolute(typing_context: Any, value: Any) -> Any:
+    """Return the absolute value of each lane."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        function = cgutils.get_or_insert_function(
+            builder.module, ir.FunctionType(_VECTOR, [_VECTOR]), "llvm.fabs.v8f64"
+        )
+        return builder.call(function, args)
+
+    return lanes_type(lanes_type), generate
+
+
+@intrinsic
+def any_less(typing_context: Any, value: Any, limit: Any) -> Any:
+    """Tell whether any lane is less than ``limit``."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        less = builder.fcmp_ordered("<", args[0], _splat(builder, args[1]))
+        bits = builder.bitcast(less, ir.IntType(WIDTH))
+        return builder.icmp_unsigned("!=", bits, ir.Constant(ir.IntType(WIDTH), 0))
+
+    return types.boolean(lanes_type, types.float64), generate

@@ -13,12 +13,14 @@ from numpy.typing import NDArray
 
 from annpot.kernels.lanes import WIDTH
 from annpot.kernels.radial import inline, set_chebyshev
+from annpot.kernels.symmetry import set_symmetry
 
 Array = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 CHEBYSHEV = 0
-"""Kinds of radial functions: ``fc(r) T_a(2 r / Rc - 1)``, a = 0, 1, .."""
+"""Kind of radial functions: ``fc(r) T_a(2 r / Rc - 1)``, a = 0, 1, ..; the other kinds
+are those of `annpot.kernels.symmetry`."""
 
 
 class RadialTable(NamedTuple):
@@ -94,6 +96,9 @@ def set_radial(
 ) -> None:
     """Set the functions of some rows at eight distances, and their derivatives."""
     for i in range(rows[0], rows[1]):
+        if table.kind_i[i] != CHEBYSHEV:
+            set_symmetry(table, i, r, with_slopes, phi, slopes)
+            continue
         set_chebyshev(
             r,
             table.cutoff_i[i],
