@@ -77,12 +77,11 @@ def generate(
     AnnpotError
         On the first wrong structure, unless those are to be skipped.
     """
-    sources = [Source(**dict(group)) for group in settings.structures]
-    files = find_all_files(sources, base)
+    files = _find_files(settings, base)
     _check_output(settings.generate.output, files)
     species = settings.species
     if species is None:
-        found = _find_species(progress(files, "species"))
+        found = _read_species(progress(files, "species"))
         species = {symbol: SpeciesSettings() for symbol in found}
     symbols = tuple(species)
     descriptor = make_descriptor(settings.descriptor, symbols)
@@ -123,7 +122,26 @@ def _check_output(output: Path, files: list[SourceFile]) -> None:
         )
 
 
-def _find_species(files: Iterable[SourceFile]) -> tuple[str, ...]:
+def _find_files(settings: Settings, base: Path) -> list[SourceFile]:
+    return find_all_files(
+        [Source(**dict(group)) for group in settings.structures], base
+    )
+
+
+def find_species(settings: Settings, base: Path) -> tuple[str, ...]:
+    """Return the species of the settings, or else those of the structures.
+
+    Parameters
+    ----------
+    base
+        Folder that the paths of the structures are relative to.
+    """
+    if settings.species is not None:
+        return tuple(settings.species)
+    return _read_species(_find_files(settings, base))
+
+
+def _read_species(files: Iterable[SourceFile]) -> tuple[str, ...]:
     """Return the species of all structures that can be read, by atomic number."""
     skipped: list[str] = []
     found: set[str] = set()
