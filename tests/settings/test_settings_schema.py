@@ -11,6 +11,7 @@ from click.testing import CliRunner
 
 from annpot.cli.schema import schema
 from annpot.settings import (
+    ChebyshevSettings,
     Settings,
     StructureGroup,
     commented_yaml,
