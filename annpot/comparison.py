@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from annpot.errors import FileFormatError, StructureError
 from annpot.structures.ase_reading import detect_format, iterate_atoms
+from annpot.structures.references import find_predictions
 from annpot.structures.structure import Array
 
 
@@ -39,9 +40,9 @@ class _Pair(NamedTuple):
 
     symbols: list[str]
     energy: float | None
-    forces: Any
+    forces: Array | None
     reference_energy: float | None
-    reference_forces: Any
+    reference_forces: Array | None
 
 
 def read_comparison(paths: Iterable[Path]) -> Comparison:
@@ -109,15 +110,10 @@ def _read(path: Path) -> Iterator[_Pair]:
 
 
 def _read_with_ase(path: Path) -> Iterator[_Pair]:
-    for atoms in iterate_atoms(path, detect_format(path)):
-        results = atoms.calc.results if atoms.calc is not None else {}
-        yield _Pair(
-            list(atoms.symbols),
-            results.get("energy"),
-            results.get("forces"),
-            atoms.info.get("REF_energy"),
-            atoms.arrays.get("REF_forces"),
-        )
+    for number, atoms in enumerate(iterate_atoms(path, detect_format(path))):
+        label = f"'{path}', structure {number}"
+        predicted, references = find_predictions(atoms, label)
+        yield _Pair(list(atoms.symbols), *predicted, *references)
 
 
 def _read_json(path: Path) -> Iterator[_Pair]:
@@ -133,17 +129,19 @@ def _read_json(path: Path) -> Iterator[_Pair]:
 
 
 def _pair_of(record: Any) -> _Pair:
-    symbols, reference = list(record["symbols"]), record.get("reference", {})
-    shape = (len(symbols), 3)
-    forces = [record["forces"], reference.get("forces")]
-    for k, values in enumerate(forces):
-        if values is not None:
-            forces[k] = np.array(values, dtype=float).reshape(shape)
+    reference = record.get("reference", {})
+    symbols = [str(symbol) for symbol in record["symbols"]]
     energy = reference.get("energy")
     return _Pair(
         symbols,
         float(record["energy"]),
-        forces[0],
+        _array(record["forces"], len(symbols)),
         None if energy is None else float(energy),
-        forces[1],
+        _array(reference.get("forces"), len(symbols)),
     )
+
+
+def _array(values: Any, n_atoms: int) -> Array | None:
+    if values is None:
+        return None
+    return np.array(values, dtype=float).reshape(n_atoms, 3)

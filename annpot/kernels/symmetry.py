@@ -39,9 +39,7 @@ def cosine_sine(x: Any) -> Any:
 
 
 @inline
-def _store(
-    i: int, f: Any, dfdr: Any, with_slopes: bool, phi: Any, slopes: Any
-) -> None:
+def _store(i: int, f: Any, dfdr: Any, with_slopes: bool, phi: Any, slopes: Any) -> None:
     store(phi, i, f)
     if with_slopes:
         store(slopes, i, dfdr)

@@ -217,6 +217,15 @@ WRONG = {
         1,
         "'a.jsonl': no predictions with references",
     ),
+    "energies that are none": (
+        write(
+            "a.xyz",
+            "1\nProperties=species:S:1:pos:R:3 energy=1.0 REF_energy=low\nO 0 0 0\n",
+        ),
+        "parity a.xyz",
+        1,
+        "'a.xyz', structure 0: REF_energy is 'low', expected 1 number",
+    ),
     "other JSON": (
         write("a.jsonl", RECORD + '{"a": 1}\n'),
         "parity a.jsonl",
