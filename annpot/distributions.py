@@ -17,7 +17,8 @@ import numpy as np
 from numpy.polynomial import chebyshev
 
 from annpot.descriptors import Chebyshev, Descriptor
-from annpot.descriptors.chebyshev import Expansion, aenet_weights, plain_and_weighted
+from annpot.descriptors.chebyshev import Expansion, plain_and_weighted
+from annpot.descriptors.species_weights import aenet_weights
 from annpot.elements import SYMBOLS
 from annpot.errors import InputError
 from annpot.pairs import find_pairs

@@ -12,7 +12,8 @@ from systems import aenet_descriptor
 
 from annpot.descriptors import Descriptor
 from annpot.descriptors.behler import Behler
-from annpot.descriptors.chebyshev import Expansion, aenet_weights
+from annpot.descriptors.chebyshev import Expansion
+from annpot.descriptors.species_weights import aenet_weights
 from annpot.descriptors.symmetry_functions import SymmetryFunction
 from annpot.networks import Network
 from annpot.potential import Potential, SpeciesModel

@@ -13,9 +13,9 @@ from annpot.descriptors.chebyshev import (
     MAX_CUTOFF,
     MAX_ORDER,
     Expansion,
-    aenet_weights,
     legendre_matrix,
 )
+from annpot.descriptors.species_weights import aenet_weights
 from annpot.errors import FileFormatError
 
 
@@ -169,7 +169,7 @@ def test_a_recipe_of_another_shape_is_an_error_of_the_file(central):
         descriptor_from_dict({"type": "chebyshev", "central": central})
 
 
-@pytest.mark.parametrize("kind", [None, "behler", "Chebyshev", 7, ["chebyshev"], {}])
+@pytest.mark.parametrize("kind", [None, "behlar", "Chebyshev", 7, ["chebyshev"], {}])
 def test_an_unknown_type_is_an_error_of_the_file(kind):
     with pytest.raises(FileFormatError, match="unknown"):
         descriptor_from_dict({"type": kind})

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
-
 import numba
 import numpy as np
 import pytest
+from direct_triplets import compact_function as compact_value
+from direct_triplets import cutoff_function as cutoff_value
 
 from annpot.kernels.cutoffs import (
     arccosine,
@@ -45,41 +45,6 @@ def compacts(core, r_n, low, high, bend, f_n, slope_n):
         f, slope = compact_function(core, load(r_n, i), low, high, bend)
         store(f_n, i, f)
         store(slope_n, i, slope)
-
-
-def core(name, x):
-    """The cores of Bircher et al., as their polynomials are printed."""
-    if name == "e":
-        return math.exp(1 - 1 / (1 - x * x))
-    return {
-        "p1": 2 * x**3 - 3 * x**2 + 1,
-        "p2": -6 * x**5 + 15 * x**4 - 10 * x**3 + 1,
-        "p3": 20 * x**7 - 70 * x**6 + 84 * x**5 - 35 * x**4 + 1,
-        "p4": -70 * x**9 + 315 * x**8 - 540 * x**7 + 420 * x**6 - 126 * x**5 + 1,
-    }[name]
-
-
-def expected_cutoff(shape, r, radius, alpha):
-    if r >= radius:
-        return 0.0
-    if shape == 2:
-        return math.tanh(1 - r / radius) ** 3
-    if shape == 3:
-        c = ((math.e + 1 / math.e) / (math.e - 1 / math.e)) ** 3
-        return c * math.tanh(1 - r / radius) ** 3
-    x = max(0.0, (r - alpha * radius) / (radius - alpha * radius))
-    if shape == 0:
-        return 1.0
-    if shape == 1:
-        return 0.5 * (math.cos(math.pi * x) + 1)
-    return core(["e", "p1", "p2", "p3", "p4"][shape - 4], x)
-
-
-def expected_compact(name, r, low, high, bend):
-    x = abs(r - 0.5 * (low + high)) / (0.5 * (high - low))
-    if x >= 1:
-        return 0.0
-    return core(name, (2 - x) * x if bend else x)
 
 
 def central_slopes(function, r_n, step=1e-4):
@@ -126,7 +91,7 @@ def test_cutoff_functions(shape, alpha):
     cutoffs(shape, r_n, radius, alpha, f_n, slope_n)
 
     def expected(r):
-        return expected_cutoff(shape, r, radius, alpha)
+        return cutoff_value(shape, r, radius, alpha)
 
     np.testing.assert_allclose(f_n, [expected(r) for r in r_n], rtol=0, atol=1e-12)
     smooth_n = np.minimum(abs(r_n - radius), abs(r_n - alpha * radius)) > 1e-3
@@ -145,7 +110,7 @@ def test_compact_functions(name, bend, window):
     compacts(CORES[name], r_n, *window, bend, f_n, slope_n)
 
     def expected(r):
-        return expected_compact(name, r, *window, bend)
+        return compact_value(name, r, *window, bend)
 
     np.testing.assert_allclose(f_n, [expected(r) for r in r_n], rtol=0, atol=1e-12)
     smooth_n = abs(abs(r_n - sum(window) / 2) - np.ptp(window) / 2) > 1e-3

@@ -69,13 +69,14 @@ def expansion(
     from annpot.cli import report
     from annpot.distributions import compute_distributions
     from annpot.plotting.expansion import figure_of_expansion
-    from annpot.settings import AngularSettings, RadialSettings
+    from annpot.settings import ChebyshevSettings
 
     structure = _structure(file, index, format_)
     report.announce_compilation()
+    defaults = ChebyshevSettings()
     cutoffs = (
-        _radius(radial_cutoff, RadialSettings().cutoff),
-        _radius(angular_cutoff, AngularSettings().cutoff),
+        _radius(radial_cutoff, defaults.radial.cutoff),
+        _radius(angular_cutoff, defaults.angular.cutoff),
     )
     distributions = compute_distributions(structure, atom, numbers[-1], *cutoffs)
     if weighted and len(distributions) == 2:
@@ -169,9 +170,10 @@ def _descriptor(file: Path | None, overrides: tuple[str, ...]) -> Descriptor:
     """Return the descriptor of a file in the annpot format, or of settings."""
     import h5py
 
+    from annpot.descriptors.building import make_descriptor
     from annpot.fingerprints import read_descriptor
     from annpot.format.reading import open_checked
-    from annpot.generation import find_species, make_descriptor
+    from annpot.generation import find_species
     from annpot.settings import require_structures
 
     if file is not None and h5py.is_hdf5(file):

@@ -48,12 +48,6 @@ class Expansion:
     """Of the angular part, if it resolves distances too."""
 
 
-def aenet_weights(n_species: int) -> list[float]:
-    """Return aenet's weights: integers around 0, 0 itself only for odd numbers."""
-    half = n_species // 2
-    return [float(w) for w in range(-half, half + 1) if w != 0 or n_species % 2]
-
-
 def plain_and_weighted(weights_t: Sequence[float]) -> tuple[tuple[float, ...], ...]:
     """Return aenet's channels: all species alike, and weighted if there are several."""
     return ((1.0,) * len(weights_t), tuple(weights_t))[: len(weights_t)]

@@ -1,13 +1,13 @@
 """Radial factors of Behler-Parrinello symmetry functions, eight distances at a time.
 
-Rows of `annpot.kernels.recipe.RadialTable` by kind, with their numbers for each function:
+Rows of `annpot.kernels.recipe.RadialTable` by kind, with the numbers of a function:
 
     GAUSSIAN   exp(-eta (r - r_s)^2) fc(r)     eta, r_s
     COSINE     cos(kappa r) fc(r)              kappa
     COMPACT    C(r; r_low, Rc)                 r_low, and 1 if it is asymmetric
 
-Sources: ``annpot/descriptors/README.md``. A row is a call of its own rather than inlined:
-it contains all cutoff functions.
+Sources: ``annpot/descriptors/README.md``. A row is a call of its own, not
+inlined: it contains all cutoff functions.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _PI_LOW = 1.2246467991473532e-16
 
 @inline
 def cosine_sine(x: Any) -> Any:
-    """Return cos(x) and sin(x) of lanes with ``|x| < 1e6``: half turns are taken off."""
+    """Return cos(x) and sin(x) of lanes with ``|x| < 1e6``, less half turns."""
     n = ((1.0 / math.pi) * x + _MAGIC) - _MAGIC
     sine, cosine = sine_cosine((x - n * _PI_HIGH) - n * _PI_LOW)
     half = ((0.5 * n - 0.25) + _MAGIC) - _MAGIC

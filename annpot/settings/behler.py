@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import ConfigDict, Field
 
-from annpot.settings.models import Section
+from annpot.settings.section import Section
 from annpot.settings.values import Float, Order, Radius, Share, Symbol
 
 CutoffFunction = Literal[
