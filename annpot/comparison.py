@@ -63,7 +63,8 @@ def read_comparison(paths: Iterable[Path]) -> Comparison:
     symbols: list[str] = []
     for path in paths:
         known = len(energies) + len(forces)
-        for pair in _read(path):
+        for number, pair in enumerate(_read(path)):
+            _check_finite(pair, f"'{path}', structure {number}")
             if pair.energy is not None and pair.reference_energy is not None:
                 energies.append((pair.energy, pair.reference_energy))
                 formulas.append(Counter(pair.symbols))
@@ -86,6 +87,13 @@ def read_comparison(paths: Iterable[Path]) -> Comparison:
         F_reference_nc=F_knc[1],
         symbols_n=np.array(symbols, dtype=str),
     )
+
+
+def _check_finite(pair: _Pair, label: str) -> None:
+    for name, values in pair._asdict().items():
+        if name != "symbols" and values is not None and not np.isfinite(values).all():
+            what = name.replace("_", " ")
+            raise StructureError(f"{label}: {what} not finite, expected numbers")
 
 
 def _fit_baseline(formulas: list[Counter[str]], E_s: Array) -> Array | None:
@@ -131,6 +139,8 @@ def _read_json(path: Path) -> Iterator[_Pair]:
 def _pair_of(record: Any) -> _Pair:
     reference = record.get("reference", {})
     symbols = [str(symbol) for symbol in record["symbols"]]
+    if not symbols:
+        raise ValueError("no atoms")
     energy = reference.get("energy")
     return _Pair(
         symbols,

@@ -226,6 +226,18 @@ WRONG = {
         1,
         "'a.xyz', structure 0: REF_energy is 'low', expected 1 number",
     ),
+    "energies that are not finite": (
+        write("a.jsonl", RECORD.replace("1.0", "NaN")),
+        "parity a.jsonl",
+        1,
+        "'a.jsonl', structure 0: energy not finite, expected numbers",
+    ),
+    "no atoms": (
+        write("a.jsonl", '{"symbols": [], "energy": 1.0, "forces": []}'),
+        "parity a.jsonl",
+        1,
+        "'a.jsonl', line 1: expected a prediction",
+    ),
     "other JSON": (
         write("a.jsonl", RECORD + '{"a": 1}\n'),
         "parity a.jsonl",
