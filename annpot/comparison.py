@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from annpot.errors import FileFormatError, StructureError
 from annpot.structures.ase_reading import detect_format, iterate_atoms
+from annpot.structures.references import find_predictions
 from annpot.structures.structure import Array
 
 
@@ -39,9 +40,9 @@ class _Pair(NamedTuple):
 
     symbols: list[str]
     energy: float | None
-    forces: Any
+    forces: Array | None
     reference_energy: float | None
-    reference_forces: Any
+    reference_forces: Array | None
 
 
 def read_comparison(paths: Iterable[Path]) -> Comparison:
@@ -62,7 +63,8 @@ def read_comparison(paths: Iterable[Path]) -> Comparison:
     symbols: list[str] = []
     for path in paths:
         known = len(energies) + len(forces)
-        for pair in _read(path):
+        for number, pair in enumerate(_read(path)):
+            _check_finite(pair, f"'{path}', structure {number}")
             if pair.energy is not None and pair.reference_energy is not None:
                 energies.append((pair.energy, pair.reference_energy))
                 formulas.append(Counter(pair.symbols))
@@ -87,6 +89,13 @@ def read_comparison(paths: Iterable[Path]) -> Comparison:
     )
 
 
+def _check_finite(pair: _Pair, label: str) -> None:
+    for name, values in pair._asdict().items():
+        if name != "symbols" and values is not None and not np.isfinite(values).all():
+            what = name.replace("_", " ")
+            raise StructureError(f"{label}: {what} not finite, expected numbers")
+
+
 def _fit_baseline(formulas: list[Counter[str]], E_s: Array) -> Array | None:
     species = sorted(set().union(*formulas))
     share_st = np.array(
@@ -109,15 +118,10 @@ def _read(path: Path) -> Iterator[_Pair]:
 
 
 def _read_with_ase(path: Path) -> Iterator[_Pair]:
-    for atoms in iterate_atoms(path, detect_format(path)):
-        results = atoms.calc.results if atoms.calc is not None else {}
-        yield _Pair(
-            list(atoms.symbols),
-            results.get("energy"),
-            results.get("forces"),
-            atoms.info.get("REF_energy"),
-            atoms.arrays.get("REF_forces"),
-        )
+    for number, atoms in enumerate(iterate_atoms(path, detect_format(path))):
+        label = f"'{path}', structure {number}"
+        predicted, references = find_predictions(atoms, label)
+        yield _Pair(list(atoms.symbols), *predicted, *references)
 
 
 def _read_json(path: Path) -> Iterator[_Pair]:
@@ -133,17 +137,21 @@ def _read_json(path: Path) -> Iterator[_Pair]:
 
 
 def _pair_of(record: Any) -> _Pair:
-    symbols, reference = list(record["symbols"]), record.get("reference", {})
-    shape = (len(symbols), 3)
-    forces = [record["forces"], reference.get("forces")]
-    for k, values in enumerate(forces):
-        if values is not None:
-            forces[k] = np.array(values, dtype=float).reshape(shape)
+    reference = record.get("reference", {})
+    symbols = [str(symbol) for symbol in record["symbols"]]
+    if not symbols:
+        raise ValueError("no atoms")
     energy = reference.get("energy")
     return _Pair(
         symbols,
         float(record["energy"]),
-        forces[0],
+        _array(record["forces"], len(symbols)),
         None if energy is None else float(energy),
-        forces[1],
+        _array(reference.get("forces"), len(symbols)),
     )
+
+
+def _array(values: Any, n_atoms: int) -> Array | None:
+    if values is None:
+        return None
+    return np.array(values, dtype=float).reshape(n_atoms, 3)

@@ -20,7 +20,7 @@ from annpot.plotting.canvas import render
 from annpot.plotting.correlation import figure_of_correlation
 from annpot.plotting.expansion import figure_of_expansion
 from annpot.plotting.features import figure_of_features
-from annpot.plotting.labels import agree, group_labels, runs_of, shorten
+from annpot.plotting.labels import agree, group_labels, runs_of, shorten, units_of
 from annpot.plotting.learning import figure_of_learning
 from annpot.plotting.parity import figure_of_parity
 from annpot.responses import compute_responses
@@ -189,6 +189,7 @@ def test_names_of_features_are_taken_apart():
     names = [name for _, name in functions]
     assert shorten(names) == ["eta=1", "eta=2"]
     assert agree(names) == "r_s=0 cutoff=6"
+    assert units_of(names) == "eta (1/Å²), r_s (Å), cutoff (Å)"
     assert agree(["2 of 0, 0", "2 of 0, 1", "2 of 1, 1"]) == "2"
 
 

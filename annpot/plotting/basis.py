@@ -16,7 +16,7 @@ from matplotlib.colors import ListedColormap, Normalize
 from matplotlib.figure import Figure
 
 from annpot.plotting.canvas import ANGSTROM, new_figure, sequence_of, styled
-from annpot.plotting.labels import agree, group_labels, shorten
+from annpot.plotting.labels import agree, group_labels, shorten, units_of
 from annpot.responses import Response
 from annpot.structures.structure import Array
 
@@ -168,5 +168,10 @@ def _draw(axes: Axes, panel: _Panel) -> None:
         axes.figure.colorbar(scale, ax=axes, label="function, in the features' order")
     elif n > 1 or panel.names[0]:
         axes.legend(
-            loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=7, labelspacing=0.25
+            loc="center left",
+            bbox_to_anchor=(1.0, 0.5),
+            fontsize=7,
+            labelspacing=0.25,
+            title=units_of(panel.names),
+            title_fontsize=7,
         )

@@ -11,6 +11,7 @@ from typing import Any, ParamSpec
 import matplotlib
 from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogFormatter
 
@@ -69,23 +70,30 @@ def new_figure(width: float, height: float) -> Figure:
     return figure
 
 
-def colours_of(n: int) -> list[Any]:
+def colours_of(n: int) -> list[str]:
     """Return n colours that are told apart."""
     if n <= len(COLOURS):
         return list(COLOURS[:n])
     return sequence_of(n)
 
 
-def sequence_of(n: int) -> list[Any]:
+def sequence_of(n: int) -> list[str]:
     """Return n colours from dark to light, the lightest still legible on white."""
     scale = matplotlib.colormaps[SEQUENCE]
-    return [scale(0.85 * k / max(1, n - 1)) for k in range(n)]
+    return [to_hex(scale(0.85 * k / max(1, n - 1))) for k in range(n)]
+
+
+class _PlainFormatter(LogFormatter):  # type: ignore[misc]  # has no types
+    """Chooses the ticks as matplotlib does, and writes 0.2, not 2e-01."""
+
+    def __call__(self, x: float, pos: int | None = None) -> str:
+        return f"{x:g}" if super().__call__(x, pos) else ""
 
 
 def number_plainly(axis: Axis) -> None:
     """Let a logarithmic axis show 200, not 2 x 10^2."""
-    axis.set_major_formatter(LogFormatter())
-    axis.set_minor_formatter(LogFormatter(minor_thresholds=(2, 0.5)))
+    axis.set_major_formatter(_PlainFormatter())
+    axis.set_minor_formatter(_PlainFormatter(minor_thresholds=(2, 0.5)))
 
 
 def render(figure: Figure, format_: str) -> bytes:

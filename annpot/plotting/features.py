@@ -72,6 +72,7 @@ def _draw_bands(axes: Axes, G_nf: Array) -> None:
     axes.hlines(median_f, edges[:-1], edges[1:], color=COLOURS[1], label="median")
     axes.set_yscale("symlog", linthresh=_small(G_nf))
     axes.yaxis.get_major_locator().set_params(numticks=8)
+    axes.use_sticky_edges = False
     axes.set_ylabel("feature")
 
 

@@ -7,8 +7,21 @@ from collections.abc import Sequence
 
 from matplotlib.axes import Axes
 
-MAX_NAMES, MAX_RUNS = 12, 50
-"""More kinds of features than this are not named on an axis, or not even parted."""
+from annpot.plotting.canvas import ANGSTROM
+
+MAX_RUNS = 10
+"""More kinds of features than this are not told apart on an axis."""
+
+UNITS = {
+    "cutoff": ANGSTROM,
+    "eta": f"1/{ANGSTROM}²",
+    "kappa": f"1/{ANGSTROM}",
+    "r_low": ANGSTROM,
+    "r_s": ANGSTROM,
+    "theta_high": "°",
+    "theta_low": "°",
+}
+"""Of the parameters of symmetry functions; the others have none."""
 
 
 def group_labels(labels: Sequence[str]) -> dict[str, list[tuple[int, str]]]:
@@ -53,11 +66,28 @@ def _is_number(word: str) -> bool:
     return word.rstrip(",").isdecimal() or "=" in word or word == "of"
 
 
+def units_of(names: Sequence[str]) -> str:
+    """Return the units of the parameters in names such as ``eta=0.3 r_s=2``."""
+    found = [word.split("=")[0] for name in names for word in name.split()]
+    return ", ".join(
+        f"{name} ({UNITS[name]})" for name in dict.fromkeys(found) if name in UNITS
+    )
+
+
 def runs_of(labels: Sequence[str]) -> list[tuple[str, int, int]]:
-    """Return the kinds in the order of the features: name, first, last + 1."""
+    """Return the kinds in the order of the features: name, first, last + 1.
+
+    If they are many, as where species alternate, only the first words of their names.
+    """
+    kinds = [_take_apart(label)[0] for label in labels]
+    runs = _runs(kinds)
+    return runs if len(runs) <= MAX_RUNS else _runs([kind.split()[0] for kind in kinds])
+
+
+def _runs(kinds: Sequence[str]) -> list[tuple[str, int, int]]:
     runs = []
     first = 0
-    for kind, group in itertools.groupby(labels, lambda label: _take_apart(label)[0]):
+    for kind, group in itertools.groupby(kinds):
         last = first + len(list(group))
         runs.append((kind, first, last))
         first = last
@@ -72,7 +102,7 @@ def mark_groups(axes: Axes, labels: Sequence[str], names: bool) -> None:
         return
     for _, first, _ in runs[1:]:
         axes.axvline(first - 0.5, color="black", linewidth=0.6, linestyle=":")
-    if not names or len(runs) > MAX_NAMES:
+    if not names:
         return
     above = axes.secondary_xaxis("top")
     above.set_xticks(

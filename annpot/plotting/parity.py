@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from numpy.typing import NDArray
 
 from annpot.comparison import Comparison
 from annpot.plotting.canvas import ANGSTROM, colours_of, new_figure, styled
 from annpot.structures.structure import Array
 
-Sample = tuple[Array, Array]
-"""References and predictions."""
+MANY = 1000
+"""Points from which they are drawn smaller."""
+DARK = "0.2"
+
+
+class _Values(NamedTuple):
+    """What one column of the picture shows."""
+
+    what: str
+    unit: str
+    reference_k: Array
+    predicted_k: Array
+    colour_k: NDArray[np.str_]
 
 
 @styled
@@ -22,80 +35,88 @@ def figure_of_parity(comparison: Comparison) -> Figure:
 
     One colour for each species; what is not known is left out.
     """
-    kinds: dict[str, tuple[str, Mapping[str, Sample]]] = {}
+    species = sorted(set(comparison.symbols_n.tolist()))
+    colours = dict(zip(species, colours_of(len(species)), strict=True))
+    columns = []
     if len(comparison.E_s):
-        # compositions differ by much more than structures of one composition
-        shift_s = 0.0 if comparison.baseline_s is None else comparison.baseline_s
-        sample = (comparison.E_reference_s - shift_s, comparison.E_s - shift_s)
-        kinds["energy"] = ("eV/atom", {"": sample})
-    if len(comparison.symbols_n):
-        kinds["force component"] = (f"eV/{ANGSTROM}", _forces(comparison))
-    figure = new_figure(0.2 + 4.8 * len(kinds), 6.6)
+        columns.append(_energies(comparison))
+    if species:
+        columns.append(_forces(comparison, colours))
+    figure = new_figure(0.2 + 4.8 * len(columns), 6.6)
     axes = figure.subplots(
         2,
-        len(kinds),
+        len(columns),
         squeeze=False,
         sharex="col",
         gridspec_kw={"height_ratios": [3, 1]},
     )
-    for column, (kind, (unit, samples)) in zip(axes.T, kinds.items(), strict=True):
-        _draw(column, kind, unit, samples)
-    if "energy" in kinds and comparison.baseline_s is not None:
+    for (upper, lower), values in zip(axes.T, columns, strict=True):
+        _draw(upper, lower, values)
+    if len(comparison.E_s) and comparison.baseline_s is not None:
         axes[0, 0].set_title("relative to free atoms whose energies fit the references")
-    handles, names = axes[0, -1].get_legend_handles_labels()
-    if names:
-        legend = figure.legend(handles, names, loc="outside lower center", ncols=8)
-        for handle in legend.legend_handles:
-            handle.set(sizes=[30], alpha=1)
+    if species:
+        handles = [
+            Line2D([], [], color=colour, marker="o", linestyle="")
+            for colour in colours.values()
+        ]
+        figure.legend(handles, species, loc="outside lower center", ncols=8)
     return figure
 
 
-def _forces(comparison: Comparison) -> dict[str, Sample]:
-    samples = {}
-    for symbol in sorted(set(comparison.symbols_n.tolist())):
-        mask_n = comparison.symbols_n == symbol
-        samples[symbol] = (
-            comparison.F_reference_nc[mask_n].ravel(),
-            comparison.F_nc[mask_n].ravel(),
-        )
-    return samples
+def _energies(comparison: Comparison) -> _Values:
+    # compositions differ by much more than structures of one composition
+    shift_s = 0.0 if comparison.baseline_s is None else comparison.baseline_s
+    reference_s, predicted_s = comparison.E_reference_s, comparison.E_s
+    colour_s = np.full(len(predicted_s), DARK)
+    return _Values(
+        "energy", "eV/atom", reference_s - shift_s, predicted_s - shift_s, colour_s
+    )
 
 
-def _draw(
-    column: tuple[Axes, Axes], kind: str, unit: str, samples: Mapping[str, Sample]
-) -> None:
+def _forces(comparison: Comparison, colours: dict[str, str]) -> _Values:
+    colour_n = np.array([colours[symbol] for symbol in comparison.symbols_n])
+    return _Values(
+        "force component",
+        f"eV/{ANGSTROM}",
+        comparison.F_reference_nc.ravel(),
+        comparison.F_nc.ravel(),
+        np.repeat(colour_n, 3),
+    )
+
+
+def _draw(upper: Axes, lower: Axes, values: _Values) -> None:
     """Draw the values above, and predictions minus references below."""
-    upper, lower = column
-    n_points = sum(len(reference) for reference, _ in samples.values())
-    size, alpha = (14, 0.7) if n_points < 1000 else (4, 0.4)
-    colours = colours_of(len(samples)) if len(samples) > 1 else ["0.2"]
-    for colour, (name, (reference, predicted)) in zip(
-        colours, samples.items(), strict=True
-    ):
-        # as an image in PDF and SVG: a million points would make those unreadable
-        style = {"s": size, "alpha": alpha, "color": colour, "linewidths": 0}
-        upper.scatter(
-            reference, predicted, label=name or None, rasterized=True, **style
-        )
-        lower.scatter(
-            reference, 1000 * (predicted - reference), rasterized=True, **style
+    n = len(values.predicted_k)
+    # at random, so that no species covers another
+    order = np.random.default_rng(0).permutation(n)
+    reference_k, predicted_k = values.reference_k[order], values.predicted_k[order]
+    error_k = predicted_k - reference_k
+    for axes, y_k in ((upper, predicted_k), (lower, 1000 * error_k)):
+        axes.scatter(
+            reference_k,
+            y_k,
+            s=14 if n < MANY else 4,
+            alpha=0.7 if n < MANY else 0.4,
+            c=values.colour_k[order],
+            linewidths=0,
+            # a million points would make a PDF or SVG unreadable
+            rasterized=True,
         )
     upper.axline((0, 0), slope=1, color="black", linewidth=0.7)
     lower.axhline(0.0, color="black", linewidth=0.7)
-    everything = np.concatenate([np.concatenate(sample) for sample in samples.values()])
-    low, high = everything.min(), everything.max()
-    margin = 0.04 * max(high - low, 1e-6)
-    upper.set_xlim(low - margin, high + margin)
-    upper.set_ylim(low - margin, high + margin)
-    upper.set_ylabel(f"predicted {kind} ({unit})")
-    lower.set_xlabel(f"reference {kind} ({unit})")
-    lower.set_ylabel(f"error (m{unit})")
-    error = np.concatenate([b - a for a, b in samples.values()])
+    both = np.concatenate([reference_k, predicted_k])
+    margin = 0.04 * max(np.ptp(both), 1e-6)
+    upper.set_xlim(both.min() - margin, both.max() + margin)
+    upper.set_ylim(both.min() - margin, both.max() + margin)
+    upper.set_ylabel(f"predicted {values.what} ({values.unit})")
+    lower.set_xlabel(f"reference {values.what} ({values.unit})")
+    lower.set_ylabel(f"error (m{values.unit})")
+    rmse, mae = np.sqrt(np.mean(error_k**2)), np.mean(np.abs(error_k))
     upper.text(
         0.04,
         0.96,
-        f"RMSE {1000 * np.sqrt(np.mean(error**2)):.1f} m{unit}\n"
-        f"MAE {1000 * np.mean(np.abs(error)):.1f} m{unit}\n{len(error)} values",
+        f"RMSE {1000 * rmse:.1f} m{values.unit}\nMAE {1000 * mae:.1f} m{values.unit}\n"
+        f"{n} values",
         transform=upper.transAxes,
         va="top",
     )

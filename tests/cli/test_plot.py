@@ -217,6 +217,27 @@ WRONG = {
         1,
         "'a.jsonl': no predictions with references",
     ),
+    "energies that are none": (
+        write(
+            "a.xyz",
+            "1\nProperties=species:S:1:pos:R:3 energy=1.0 REF_energy=low\nO 0 0 0\n",
+        ),
+        "parity a.xyz",
+        1,
+        "'a.xyz', structure 0: REF_energy is 'low', expected 1 number",
+    ),
+    "energies that are not finite": (
+        write("a.jsonl", RECORD.replace("1.0", "NaN")),
+        "parity a.jsonl",
+        1,
+        "'a.jsonl', structure 0: energy not finite, expected numbers",
+    ),
+    "no atoms": (
+        write("a.jsonl", '{"symbols": [], "energy": 1.0, "forces": []}'),
+        "parity a.jsonl",
+        1,
+        "'a.jsonl', line 1: expected a prediction",
+    ),
     "other JSON": (
         write("a.jsonl", RECORD + '{"a": 1}\n'),
         "parity a.jsonl",
