@@ -253,6 +253,20 @@ def test_what_factorises():
         assert not factorises(functions[f"G5, {name}"][0])
 
 
+def test_too_many_moments_become_triplets(monkeypatch):
+    descriptor = DESCRIPTORS["all together"]
+    structures = structures_for(descriptor)[:4]
+    expected = compute_features(descriptor, structures).G_f
+    monkeypatch.setattr("annpot.descriptors.behler.MAX_MOMENTS", 10)
+    other = Descriptor((Behler.from_dict(descriptor.parts[0].to_dict()),))
+    (_, many), (_, none) = (d.operators[0] for d in (descriptor, other))
+    assert many.recipe.l_max_s.max() == 3
+    assert none.recipe.l_max_s.max() == -1
+    np.testing.assert_allclose(
+        compute_features(other, structures).G_f, expected, rtol=0, atol=1e-11
+    )
+
+
 def test_straight_and_flat_angles():
     straight = Structure(
         ("Ti", "O", "O", "O"),

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from annpot.descriptors.behler import MAX_FUNCTIONS, Behler, power_coefficients
 from annpot.descriptors.behler_sets import make_behler
+from annpot.descriptors.building import make_descriptor
 from annpot.descriptors.symmetry_functions import (
     CORES,
     CUTOFF_FUNCTIONS,
@@ -392,6 +393,12 @@ def test_wrong_settings(settings, message):
     with pytest.raises(InputError) as caught:
         resolve(**settings)
     assert str(caught.value) == message
+
+
+def test_the_place_of_a_mistake_among_several_descriptors():
+    section = BehlerSettings.model_validate({"functions": [{"type": "G2"}]})
+    with pytest.raises(InputError, match=r"^descriptor\[1\].functions\[0\]: type G2"):
+        make_descriptor([BehlerSettings(), section], SPECIES)
 
 
 @pytest.mark.parametrize(

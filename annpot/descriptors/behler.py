@@ -47,6 +47,9 @@ MAX_FUNCTIONS, MAX_CUTOFFS = 5000, 200
 MAX_ZETA = 16
 """Beyond, (zeta + 1)^2 moments cost more than the triplets that they replace."""
 
+MAX_MOMENTS = 20_000
+"""Largest number of moments of an atom; more would not fit into memory."""
+
 
 def power_coefficients(zeta: int, lambda_: float) -> Array:
     """Return ``c_l`` with ``2^(1 - zeta) (1 + lambda x)^zeta = sum_l c_l P_l(x)``.
@@ -111,9 +114,7 @@ class Behler:
 
     def operators(self, shells: tuple[float, ...]) -> list[Operator]:
         """Return what computes the features, for pair lists with these shells."""
-        numbered_s = [list(enumerate(functions)) for functions in self.functions_s]
-        smooth_s = [[x for x in s if factorises(x[1])] for s in numbered_s]
-        others_s = [[x for x in s if not factorises(x[1])] for s in numbered_s]
+        smooth_s, others_s = zip(*map(_split, self.functions_s), strict=True)
         operators: list[Operator] = []
         if any(smooth_s):
             centrals = [_central(functions, self.species) for functions in smooth_s]
@@ -296,6 +297,24 @@ def _product_feature(
         return feature, number[one, other], c_l.tolist()
     q = number.get((one, other), number.get((other, one), -1))
     return feature, q, (2.0 * c_l).tolist()
+
+
+def _split(
+    functions: Sequence[SymmetryFunction],
+) -> tuple[list[tuple[int, SymmetryFunction]], list[tuple[int, SymmetryFunction]]]:
+    """Return the functions that moments give and the others, with their numbers."""
+    numbered = list(enumerate(functions))
+    smooth = [(n, f) for n, f in numbered if factorises(f)]
+    angular = [f for _, f in smooth if f.kind.angular]
+    for max_zeta in range(MAX_ZETA, -1, -1):
+        channels = {
+            (_radial(f), t) for f in angular if f.zeta <= max_zeta for t in f.neighbours
+        }
+        if len(channels) * (max_zeta + 1) ** 2 <= MAX_MOMENTS:
+            break
+    smooth = [(n, f) for n, f in smooth if not f.kind.angular or f.zeta <= max_zeta]
+    numbers = {n for n, _ in smooth}
+    return smooth, [(n, f) for n, f in numbered if n not in numbers]
 
 
 def _triplet_function(

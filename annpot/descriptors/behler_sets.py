@@ -23,7 +23,6 @@ from annpot.settings.behler import (
     BehlerSettings,
     FunctionSettings,
     RadialSetSettings,
-    SetSettings,
 )
 
 Set = TypeVar("Set", RadialSetSettings, AngularSetSettings)
@@ -168,13 +167,12 @@ def _neighbours(count: int, species: Sequence[str]) -> list[tuple[str, ...]]:
 
 
 def _generate(
-    chosen: SetSettings,
+    chosen: RadialSetSettings | AngularSetSettings,
     settings: BehlerSettings,
     species: tuple[str, ...],
     where: str,
 ) -> Iterator[dict[str, Any]]:
     """Yield the recipes of the functions of a set."""
-    assert isinstance(chosen, (RadialSetSettings, AngularSetSettings))
     cutoff = chosen.cutoff or settings.cutoff
     cut = {**_cut(settings), "cutoff": cutoff}
     stop = chosen.stop or cutoff

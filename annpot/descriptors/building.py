@@ -26,13 +26,23 @@ def make_descriptor(
     InputError
         If the settings name a species that is not there, or leave out a weight.
     """
-    return Descriptor(tuple(_make_part(section, species) for section in sections))
+    several = len(sections) > 1
+    return Descriptor(
+        tuple(
+            _make_part(
+                section, species, f"descriptor[{n}]" if several else "descriptor"
+            )
+            for n, section in enumerate(sections)
+        )
+    )
 
 
-def _make_part(section: DescriptorSettings, species: tuple[str, ...]) -> Part:
+def _make_part(
+    section: DescriptorSettings, species: tuple[str, ...], where: str
+) -> Part:
     if isinstance(section, ChebyshevSettings):
         return make_chebyshev(section, species)
-    return make_behler(section, species)
+    return make_behler(section, species, where)
 
 
 def make_chebyshev(settings: ChebyshevSettings, species: tuple[str, ...]) -> Chebyshev:

@@ -8,7 +8,6 @@ aenet; numbers are those of n2p2 and RuNNer. Formulas: ``annpot/descriptors/READ
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -144,7 +143,7 @@ class SymmetryFunction:
         recipe: dict[str, Any] = {"type": self.type}
         if self.neighbours:
             recipe["neighbours"] = list(self.neighbours)
-        for key in (*_in_order(kind.needed + kind.optional),):
+        for key in _in_order(kind.needed + kind.optional):
             recipe[key] = getattr(self, _attribute(key))
         return recipe
 
@@ -365,8 +364,3 @@ def _imbalzano(g: Gaussians) -> list[tuple[float, float]]:
         return [((n ** (m / n) / g.stop) ** 2, 0.0) for m in range(g.n)]
     grid = [g.stop / g.n ** (m / g.n) for m in range(g.n, -1, -1)]
     return [(1.0 / (b - a) ** 2, a) for a, b in itertools.pairwise(grid)]
-
-
-def is_power(zeta: float) -> bool:
-    """Return whether (1 + lambda x)^zeta is a polynomial."""
-    return math.floor(zeta) == zeta

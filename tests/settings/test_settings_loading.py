@@ -252,6 +252,12 @@ MESSAGES = [
      "line 1: descriptor.type: expected 'chebyshev' or 'behler', found 'acsf'"),
     ("descriptor: [{}, {type: behler, radail: 3}]",
      "line 1: descriptor[1].radail: unknown key, did you mean 'radial'?"),
+    ("descriptor:\n  type: behler\n  functions:\n    - {type: G2, lambda_: 1}",
+     "line 4: descriptor.functions[0].lambda_: unknown key, did you mean 'lambda'?"),
+    ("descriptor: {type: behler, angular: {lambda: [1, x]}}",
+     "line 1: descriptor.angular.lambda[1]: expected a number, found 'x'"),
+    ("descriptor: {type: behler, functions: [{eta: 1}]}",
+     "line 1: descriptor.functions[0].type: this key is needed"),
     ("descriptor: []", "line 1: descriptor: expected a section of keys or a non-empty "
      "list (each: a section of keys), found []"),
     ("descriptor: {weights: {Ti: x}}",
