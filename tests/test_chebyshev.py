@@ -15,22 +15,7 @@ from annpot.descriptors.chebyshev import (
     Expansion,
     legendre_matrix,
 )
-from annpot.descriptors.species_weights import aenet_weights
 from annpot.errors import FileFormatError
-
-
-@pytest.mark.parametrize(
-    ("n_species", "weights"),
-    [
-        (1, [0.0]),
-        (2, [-1.0, 1.0]),
-        (3, [-1.0, 0.0, 1.0]),
-        (4, [-2.0, -1.0, 1.0, 2.0]),
-        (5, [-2.0, -1.0, 0.0, 1.0, 2.0]),
-    ],
-)
-def test_weights_are_those_of_aenet(n_species, weights):
-    assert aenet_weights(n_species) == weights
 
 
 @pytest.mark.parametrize("order", [0, 1, 2, 7, 20])
