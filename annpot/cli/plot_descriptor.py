@@ -33,12 +33,12 @@ MAX_ORDERS = 10
 @click.option(
     "--radial-cutoff",
     type=float,
-    help="In angstrom.  [default: that of descriptor.radial]",
+    help="In angstrom.  [default: that of default settings]",
 )
 @click.option(
     "--angular-cutoff",
     type=float,
-    help="In angstrom.  [default: that of descriptor.angular]",
+    help="In angstrom.  [default: that of default settings]",
 )
 @click.option(
     "--weighted", is_flag=True, help="Also draw the functions weighted by species."
@@ -162,6 +162,11 @@ def basis(
         for symbol in chosen
         for response in compute_responses(descriptor, symbol, distance)
     ]
+    if not responses:
+        raise InputError(
+            f"--distance {distance:g}: no feature sees neighbours so far away, "
+            f"expected less than the cutoff {descriptor.cutoffs[-1]:g} angstrom"
+        )
     labels = {symbol: descriptor.labels(symbol) for symbol in chosen}
     pictures.write(figure_of_basis(responses, labels, distance), output, show)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from textwrap import fill
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -22,6 +23,8 @@ from annpot.structures.structure import Array
 
 MAX_LEGEND = 20
 """More curves of one panel are told apart by a colour bar."""
+LINE, INCHES_PER_LETTER = 32, 0.06
+"""Of names in a legend."""
 TOLERANCE = 1e-6
 """Up to which curves of height 1 are the same."""
 
@@ -83,16 +86,18 @@ def figure_of_basis(
     panels = _collect(responses, labels)
     n_columns = min(2, len(panels))
     n_rows = -(-len(panels) // n_columns)
-    figure = new_figure(0.6 + 4.8 * n_columns, 0.5 + 3.0 * n_rows)
+    longest = max(len(name) for panel in panels for name in panel.names)
+    width = 4.4 + INCHES_PER_LETTER * min(longest, LINE)
+    figure = new_figure(width * n_columns, 0.7 + 3.0 * n_rows)
     grid = figure.subplots(n_rows, n_columns, squeeze=False)
     for axes, panel in zip(grid.flat, panels, strict=False):
         _draw(axes, panel)
     for axes in list(grid.flat)[len(panels) :]:
         axes.remove()
     figure.suptitle(
-        "What one neighbour adds to each feature at distance r, and two neighbours, "
-        f"both at {distance:g} {ANGSTROM}, at the angle θ\n(those that differ by a "
-        "factor only are drawn once)",
+        "What one neighbour adds to each feature at distance r,\n"
+        f"and two neighbours, both at {distance:g} {ANGSTROM}, at the angle θ\n"
+        "(functions that differ by a factor only are drawn once)",
         fontsize=10,
     )
     return figure
@@ -154,7 +159,11 @@ def _draw(axes: Axes, panel: _Panel) -> None:
     colours = sequence_of(n)
     for y_x, name, colour in zip(panel.y_xk.T, panel.names, colours, strict=True):
         axes.plot(
-            panel.x, y_x, color=colour, label=name, linewidth=0.9 if n > 8 else 1.2
+            panel.x,
+            y_x,
+            color=colour,
+            label=fill(name, LINE),
+            linewidth=0.9 if n > 8 else 1.2,
         )
     axes.axhline(0.0, color="black", linewidth=0.5)
     axes.set_xlim(0.0, panel.x[-1])
@@ -172,6 +181,7 @@ def _draw(axes: Axes, panel: _Panel) -> None:
             bbox_to_anchor=(1.0, 0.5),
             fontsize=7,
             labelspacing=0.25,
-            title=units_of(panel.names),
+            title=fill(units_of(panel.names), LINE),
             title_fontsize=7,
+            alignment="left",
         )

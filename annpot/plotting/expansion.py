@@ -69,7 +69,7 @@ def _draw_column(
     column[0].set_ylim(min(extremes) - margin, max(extremes) + margin)
     column[0].set_xlim(low, high)
     weighted = ", weighted by species" if "weighted" in distribution.kind else ""
-    symbol = "RDF (1/Å)" if radial else r"ADF (per unit of cos $\theta$)"
+    symbol = f"RDF (1/{ANGSTROM})" if radial else r"ADF (per unit of cos $\theta$)"
     column[0].set_title(
         f"{symbol}{weighted}\nexact: Gaussians, σ = {width:.2g}{unit}",  # noqa: RUF001
         pad=24 if not radial else 6,

@@ -99,6 +99,11 @@ def nothing(folder):
 RECORD = '{"symbols": ["O"], "energy": 1.0, "forces": [[0, 0, 0]]}\n'
 ONE_SPECIES = "ATOMS\nO 0 0 0\nO 0 0 1.2\n"
 
+ANGULAR = """\
+species: [O]
+descriptor: {type: behler, functions: [{type: G5, eta: 1, lambda: 1, zeta: 1}]}
+"""
+
 WRONG = {
     "no structure": (nothing, "expansion a.xsf --atom 0", 1, "'a.xsf': no such file"),
     "atom": (nothing, f"expansion {FILE} --atom 99", 2, "atom 99, expected 0 to 23"),
@@ -191,6 +196,12 @@ WRONG = {
         "'a.h5': no such file",
     ),
     "no basis": (nothing, "basis a.h5", 2, "a.h5: no such file"),
+    "far neighbours": (
+        write("angular.yaml", ANGULAR),
+        "basis angular.yaml --distance 7",
+        2,
+        "--distance 7: no feature sees neighbours so far away",
+    ),
     "set of a potential": (
         nothing,
         "basis potential.h5 --set descriptor.radial.order=3",
