@@ -218,10 +218,8 @@ def test_even_gaussians_touch():
     gaussians = Gaussians(8, "even", False, 1.0, 5.0).parameters()
     assert [r_s for _, r_s in gaussians] == [1.0 + 0.5 * k for k in range(8)]
     assert {eta for eta, _ in gaussians} == {2.0}  # as wide as the step
-    widths = [
-        (0.5 / eta) ** 0.5 for eta, _ in Gaussians(2, "even", True, 1, 7).parameters()
-    ]
-    np.testing.assert_allclose(widths, [7.0, 4.0])
+    centred = Gaussians(2, "even", True, 1.0, 7.0).parameters()
+    np.testing.assert_allclose(centred, [(1 / 32, 0.0), (1 / 2, 0.0)])
 
 
 def test_gastegger():

@@ -299,8 +299,8 @@ class Gaussians(NamedTuple):
     """A set of Gaussians of the distance that covers a range.
 
     ``even``
-        Centres (or, if ``centred``, widths) in ``n`` equal steps from ``start`` on; all
-        as wide as the step.
+        ``n`` centres r (or, if ``centred``, widths) in equal steps from ``start`` on,
+        the next of which would be ``stop``; width of a step.
     ``gastegger``
         ``n`` centres or widths r from ``start`` to ``stop``, ``eta = 1 / (2 step^2)``
         or ``1 / (2 r^2)``: M. Gastegger et al., J. Chem. Phys. 148, 241709 (2018),
@@ -345,10 +345,10 @@ class Gaussians(NamedTuple):
 
 def _even(g: Gaussians) -> list[tuple[float, float]]:
     step = (g.stop - g.start) / g.n
+    grid = [g.start + k * step for k in range(g.n)]
     if g.centred:
-        widths = g.start + step * np.arange(g.n, 0, -1)
-        return [(float(0.5 / w**2), 0.0) for w in widths]
-    return [(0.5 / step**2, g.start + k * step) for k in range(g.n)]
+        return [(0.5 / w**2, 0.0) for w in reversed(grid)]
+    return [(0.5 / step**2, r) for r in grid]
 
 
 def _gastegger(g: Gaussians) -> list[tuple[float, float]]:

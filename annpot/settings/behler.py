@@ -32,8 +32,6 @@ class SetSettings(Section):
     scheme: Scheme = "even"
     """How they cover the distances: in equal steps; as M. Gastegger et al.,
     doi:10.1063/1.5019667; or as G. Imbalzano et al., doi:10.1063/1.5024611."""
-    start: Radius = 1.0
-    """Distance in angstrom where they begin; not used by scheme imbalzano."""
     stop: Radius | None = Field(default=None, examples=[6.0])
     """Distance in angstrom where they end; null: the cutoff."""
     cutoff: Radius | None = Field(default=None, examples=[6.5])
@@ -48,6 +46,8 @@ class RadialSetSettings(SetSettings):
 
     n: Order = 8
     """Number of Gaussians; 0: none."""
+    start: Radius = 1.0
+    """Distance in angstrom where they begin; not used by scheme imbalzano."""
     centred: bool = False
     """Gaussians of different widths, all centred at the atom."""
 
@@ -55,8 +55,10 @@ class RadialSetSettings(SetSettings):
 class AngularSetSettings(SetSettings):
     """A generated set of angular functions, for each pair of species of neighbours."""
 
-    n: Order = 2
+    n: Order = 3
     """Number of Gaussians of the distance; 0: none."""
+    start: Radius = 1.5
+    """Distance in angstrom where they begin; not used by scheme imbalzano."""
     centred: bool = True
     """Gaussians of different widths, all centred at the atom."""
     type: Literal["wide", "narrow"] = "wide"
