@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from annpot.descriptors.base import Motion, Task
+from annpot.descriptors.bells import plan_bells
 from annpot.kernels import triplets
 from annpot.kernels.cutoffs import EXPONENTIAL, POLY1, POLY2, POLY3, POLY4
 from annpot.kernels.triplet_recipe import (
@@ -91,10 +92,13 @@ class TripletsOperator:
 
     def __init__(
         self,
+        species: tuple[str, ...],
         functions_s: Sequence[Sequence[TripletFunction]],
         weights_t: Sequence[float],
         shells: tuple[float, ...],
     ) -> None:
+        if not len(species) == len(functions_s) == len(weights_t):
+            raise ValueError("functions and a weight of each species expected")
         self.recipe = make_recipe(functions_s, weights_t, shells)
 
     def make_state(self, n_atoms: int) -> tuple[()]:
@@ -155,7 +159,7 @@ class _Radial(NamedTuple):
     kind: int
     shape: int
     shared: tuple[float, ...]
-    own: tuple[float, ...]
+    own: tuple[float, float] | tuple[()]
     reach: float
 
 
@@ -258,6 +262,7 @@ def _rows(sets: Sequence[Sequence[_Radial]]) -> RadialRows:
     numbers = [
         [*row[0].shared, *itertools.chain(*(r.own for r in row))] for row in rows
     ]
+    bells_i = [plan_bells([r.own for r in row if r.own]) for row in rows]
     return RadialRows(
         first_g=_firsts([len(rows) for rows in rows_g]),
         kind_i=np.array([row[0].kind for row in rows], dtype=np.int64),
@@ -266,6 +271,15 @@ def _rows(sets: Sequence[Sequence[_Radial]]) -> RadialRows:
         count_i=np.array([len(row) for row in rows], dtype=np.int64),
         start_i=_firsts([len(part) for part in numbers])[:-1],
         parameters=np.array(list(itertools.chain(*numbers)), dtype=float),
+        first_step_i=_firsts([len(bells.factors) for bells in bells_i]),
+        factors_sk=np.array(
+            [pair for bells in bells_i for pair in bells.factors], dtype=np.int64
+        ).reshape(-1, 2),
+        exponents_sk=np.array(
+            [pair for bells in bells_i for pair in bells.exponents], dtype=float
+        ).reshape(-1, 2),
+        bell_i=np.array([k for bells in bells_i for k in bells.steps], dtype=np.int64),
+        first_bell_i=_firsts([len(bells.steps) for bells in bells_i])[:-1],
     )
 
 
