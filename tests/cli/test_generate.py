@@ -152,7 +152,7 @@ def test_the_file_is_what_the_specification_says(made):
         n_atoms = file["structures/n_atoms"][:]
         assert file["structures/positions"].shape == (n_atoms.sum(), 3)
         assert file["structures/positions"].fletcher32
-        # 5 radial functions of 2 channels; 10 products of 2 x 2 channels, degrees 0 to 2
+        # 5 radial functions, 2 channels; 10 products of 2 x 2 functions, l = 0 to 2
         assert file["features/Ti"].shape[1] == 2 * 5 + 10 * 3
         assert bytes(file["species"][:]) == b"Ti\0O\0"
 
