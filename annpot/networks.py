@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.linalg import block_diag
 
 from annpot.structures.structure import Array
 
@@ -52,6 +53,24 @@ def _gaussian(z: Array) -> tuple[Array, Array, Array]:
     return f, -2.0 * z * f, (4.0 * z * z - 2.0) * f
 
 
+def _relu(z: Array) -> tuple[Array, Array, Array]:
+    return np.maximum(z, 0.0), np.where(z > 0.0, 1.0, 0.0), np.zeros_like(z)
+
+
+def _cosine(z: Array) -> tuple[Array, Array, Array]:
+    f = np.cos(z)
+    return f, -np.sin(z), -f
+
+
+def _exponential(z: Array) -> tuple[Array, Array, Array]:
+    f = np.exp(np.minimum(-z, 300.0))
+    return f, -f, f.copy()  # the caller changes its copy
+
+
+def _square(z: Array) -> tuple[Array, Array, Array]:
+    return z * z, 2.0 * z, np.full_like(z, 2.0)
+
+
 MTANH_A, MTANH_B, TWIST_C = 1.7159, 2.0 / 3.0, 0.1
 """aenet's constants (feedforward.f90): a tanh(b z), and a tanh(b z) + c z."""
 
@@ -79,6 +98,10 @@ ACTIVATIONS: dict[str, Activation] = {
     "gaussian": _gaussian,
     "mtanh": _mtanh,
     "twist": _twist,
+    "relu": _relu,
+    "cosine": _cosine,
+    "exponential": _exponential,
+    "square": _square,
 }
 """Value, first and second derivative of each activation function by name."""
 
@@ -204,3 +227,18 @@ def initial_network(
         weights=tuple(weights),
         biases=tuple(np.zeros(n_out) for n_out in sizes[1:]),
     )
+
+
+def average(networks: Sequence[Network]) -> Network:
+    """Return one network that gives the mean of several with the same activations.
+
+    Their hidden layers lie side by side, without weights from one to another.
+    """
+    weights, biases = [], []
+    for k in range(len(networks[0].weights)):
+        parts = [network.weights[k] for network in networks]
+        weights.append(np.concatenate(parts) if k == 0 else block_diag(*parts))
+        biases.append(np.concatenate([network.biases[k] for network in networks]))
+    weights[-1] = weights[-1].mean(axis=0, keepdims=True)
+    biases[-1] = biases[-1].mean(keepdims=True)
+    return Network(networks[0].activations, tuple(weights), tuple(biases))

@@ -84,7 +84,7 @@ def resolved_features(near, angular, channels, mixed):
         [
             weights[t]
             * cutoff(r, angular.cutoff)
-            * chebyshev(n, 2 * r / angular.cutoff - 1)[n]
+            * chebyshev(n, 2 * (1 - r / angular.cutoff) ** 2 - 1)[n]
             for t, _, r in near
         ]
         for _, weights, n in functions

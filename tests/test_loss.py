@@ -43,10 +43,17 @@ def random_references(batch, seed=0):
     return references
 
 
-def make_loss(weights=TERMS["all"], activation="tanh", hidden=(2, 2), structures=None):
+def make_loss(
+    weights=TERMS["all"],
+    activation="tanh",
+    hidden=(2, 2),
+    structures=None,
+    descriptor=SMALL,
+):
     """Return a loss for the standard systems and weights to evaluate it at."""
     batch = systems.stack_all(structures or STRUCTURES)
-    features = SMALL.compute_features(batch, find_pairs(batch, SMALL.cutoffs))
+    neighbours = find_pairs(batch, descriptor.cutoffs)
+    features = descriptor.compute_features(batch, neighbours)
     rng = np.random.default_rng(1)
     scalings, networks = [], []
     for G_nf in features.blocks(features.G_f):
@@ -58,7 +65,7 @@ def make_loss(weights=TERMS["all"], activation="tanh", hidden=(2, 2), structures
         scalings.append(fit_whitening(compute_statistics(cloud_nf), 1e-4))
         networks.append(initial_network((n_features, *hidden, 1), activation, rng))
     references = random_references(batch)
-    loss = Loss(SMALL, features, references, scalings, networks, 0.7, weights)
+    loss = Loss(descriptor, features, references, scalings, networks, 0.7, weights)
     weights_w = np.concatenate([network.flatten() for network in networks])
     return loss, weights_w + 0.2 * rng.normal(size=weights_w.shape)
 

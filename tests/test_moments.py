@@ -14,7 +14,8 @@ from finite_difference import differentiate, gradient, move
 from systems import CRYSTALS, DESCRIPTOR, SPECIES, STRUCTURES, SYSTEMS
 
 from annpot.descriptors import Chebyshev, Descriptor
-from annpot.descriptors.chebyshev import Expansion, aenet_weights
+from annpot.descriptors.chebyshev import Expansion
+from annpot.descriptors.species_weights import aenet_weights
 from annpot.pairs import find_pairs
 from annpot.structures.structure import Structure, stack
 

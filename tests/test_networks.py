@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from finite_difference import differentiate, gradient
 
-from annpot.networks import ACTIVATIONS, Network, initial_network
+from annpot.networks import ACTIVATIONS, Network, average, initial_network
 
 SIZES = {
     "no hidden layer": (5, 1),
@@ -26,6 +26,10 @@ EXPLICIT = {
     "softplus": lambda z: np.log(1 + np.exp(z)),
     "silu": lambda z: z / (1 + np.exp(-z)),
     "gaussian": lambda z: np.exp(-(z**2)),
+    "relu": lambda z: np.where(z > 0, z, 0),
+    "cosine": np.cos,
+    "exponential": lambda z: np.exp(-z),
+    "square": lambda z: z**2,
     "mtanh": lambda z: 1.7159 * np.tanh(0.666666666666667 * z),
     "twist": lambda z: 1.7159 * np.tanh(0.666666666666667 * z) + 0.1 * z,
 }
@@ -36,7 +40,8 @@ def random_network(sizes, activation, seed=0):
     """Return a network with random biases, too."""
     rng = np.random.default_rng(seed)
     network = initial_network(sizes, activation, rng)
-    return network.with_weights(rng.normal(size=network.n_weights))
+    size = 0.3 if activation in ("exponential", "square") else 1.0  # which explode
+    return network.with_weights(size * rng.normal(size=network.n_weights))
 
 
 @pytest.fixture(name="X_nf")
@@ -56,11 +61,11 @@ def test_activations_are_what_their_names_say(activation):
 
 @each_activation
 def test_derivatives_of_activations(activation):
-    z = np.linspace(-4.0, 4.0, 81)
+    z = np.linspace(-4.0, 4.0, 80)  # not 0, where relu has a kink
     _, slope, curvature = ACTIVATIONS[activation](z)
     for order, found in ((0, slope), (1, curvature)):
         expected = differentiate(lambda t, k=order: ACTIVATIONS[activation](z + t)[k])
-        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-10)
+        np.testing.assert_allclose(found, expected, rtol=1e-11, atol=1e-10)
 
 
 @each_activation
@@ -178,3 +183,22 @@ def test_initial_weights():
     assert network.weights[1].std() == pytest.approx(1 / np.sqrt(300), rel=0.2)
     same = initial_network((400, 300, 1), "tanh", np.random.default_rng(3))
     np.testing.assert_array_equal(same.flatten(), network.flatten())
+
+
+@pytest.mark.parametrize("hidden", [(), (4,), (4, 3), (5, 4, 3)])
+def test_average_of_networks(hidden):
+    rng = np.random.default_rng(7)
+    networks = [initial_network((6, *hidden, 1), "tanh", rng) for _ in range(3)]
+    networks = [
+        n.with_weights(n.flatten() + 0.1 * rng.normal(size=n.n_weights))
+        for n in networks
+    ]
+    X_nf = rng.normal(size=(5, 6))
+    merged = average(networks)
+    assert merged.sizes == (6, *(3 * n for n in hidden), 1)
+    trace, traces = merged.forward(X_nf), [n.forward(X_nf) for n in networks]
+    expected_n = np.mean([t.E_n for t in traces], axis=0)
+    np.testing.assert_allclose(trace.E_n, expected_n, rtol=0, atol=1e-14)
+    slopes = [t.deltas[0] @ n.weights[0] for t, n in zip(traces, networks, strict=True)]
+    found = trace.deltas[0] @ merged.weights[0]
+    np.testing.assert_allclose(found, np.mean(slopes, axis=0), rtol=0, atol=1e-14)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from finite_difference import differentiate
 
-from annpot.kernels.lanes import load, store
+from annpot.kernels.lanes import load, splat, store
 from annpot.kernels.radial import cosine_cutoff, set_chebyshev, sine_cosine
 
 
@@ -29,7 +29,9 @@ def cutoffs(r_n, r_cut, f_n, slope_n):
 
 @numba.njit
 def chebyshev_functions(r_n, r_cut, count, with_slopes, phi, slopes):
-    set_chebyshev(load(r_n, 0), r_cut, count, with_slopes, phi, slopes, 1)
+    r = load(r_n, 0)
+    x, dxdr = (2.0 / r_cut) * r - 1.0, splat(2.0 / r_cut)
+    set_chebyshev(r, r_cut, x, dxdr, (1, count, with_slopes), phi, slopes)
 
 
 def test_sine_and_cosine_are_exact_to_round_off():

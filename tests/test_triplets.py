@@ -37,7 +37,7 @@ class Part:
         return np.array([len(functions) for functions in self.functions_s])
 
     def operators(self, shells):
-        return [TripletsOperator(SPECIES, self.functions_s, WEIGHTS, shells)]
+        return [TripletsOperator(self.functions_s, WEIGHTS, shells)]
 
 
 def numbered(*functions_s):

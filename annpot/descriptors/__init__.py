@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from annpot.descriptors.base import Descriptor, Features, Part
+from annpot.descriptors.behler import Behler
 from annpot.descriptors.chebyshev import Chebyshev
 from annpot.errors import FileFormatError
 
-__all__ = ["Chebyshev", "Descriptor", "Features", "descriptor_from_dict"]
+__all__ = ["Behler", "Chebyshev", "Descriptor", "Features", "descriptor_from_dict"]
 
-PARTS: dict[str, type[Part]] = {"chebyshev": Chebyshev}
+PARTS: dict[str, type[Part]] = {"chebyshev": Chebyshev, "behler": Behler}
 MAX_PARTS = 20
 
 

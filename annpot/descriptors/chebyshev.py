@@ -31,7 +31,7 @@ from annpot.descriptors.moments import (
 )
 from annpot.elements import SYMBOLS
 from annpot.errors import FileFormatError
-from annpot.kernels.recipe import CHEBYSHEV
+from annpot.kernels.recipe import CHEBYSHEV, SQUEEZED
 from annpot.structures.structure import Array, Integers
 
 MAX_ORDER, MAX_CUTOFF, MAX_CHANNELS, MAX_FEATURES = 100, 100.0, 120, 10_000
@@ -46,12 +46,6 @@ class Expansion:
     cutoff: float
     radial_order: int | None = None
     """Of the angular part, if it resolves distances too."""
-
-
-def aenet_weights(n_species: int) -> list[float]:
-    """Return aenet's weights: integers around 0, 0 itself only for odd numbers."""
-    half = n_species // 2
-    return [float(w) for w in range(-half, half + 1) if w != 0 or n_species % 2]
 
 
 def plain_and_weighted(weights_t: Sequence[float]) -> tuple[tuple[float, ...], ...]:
@@ -171,11 +165,12 @@ class Chebyshev:
         resolved = angular.radial_order is not None
         n = (angular.radial_order or 0) + 1 if l_max >= 0 else 0
         stride = n_radial if resolved else n_radial + l_max + 1
+        kind = SQUEEZED if resolved else CHEBYSHEV
         weights_ct = self.weights_sct[s]
         neighbourhoods = [
             Neighbourhood(
                 two_body=[Row(CHEBYSHEV, n_radial, radial.cutoff)] if n_radial else [],
-                moments=[Row(CHEBYSHEV, n, angular.cutoff)] if n else [],
+                moments=[Row(kind, n, angular.cutoff)] if n else [],
                 to_features=[
                     Entry(a, c * stride + a, weights_t[t])
                     for c, weights_t in enumerate(weights_ct)

@@ -92,13 +92,10 @@ class TripletsOperator:
 
     def __init__(
         self,
-        species: tuple[str, ...],
         functions_s: Sequence[Sequence[TripletFunction]],
         weights_t: Sequence[float],
         shells: tuple[float, ...],
     ) -> None:
-        if not len(species) == len(functions_s) == len(weights_t):
-            raise ValueError("functions and a weight of each species expected")
         self.recipe = make_recipe(functions_s, weights_t, shells)
 
     def make_state(self, n_atoms: int) -> tuple[()]:

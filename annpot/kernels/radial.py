@@ -63,16 +63,24 @@ def cosine_cutoff(r: Any, r_cut: float) -> Any:
 
 @inline
 def set_chebyshev(
-    r: Any, r_cut: float, count: int, with_slopes: bool, phi: Any, slopes: Any, k: int
+    r: Any, r_cut: float, x: Any, dxdr: Any, functions: Any, phi: Any, slopes: Any
 ) -> None:
-    """Set functions from ``k`` on, ``fc(r) T_a(x)``, a < count, and their slopes."""
+    """Set ``fc(r) T_a(x)``, a = 0, 1, .., and their derivatives by r.
+
+    Parameters
+    ----------
+    x, dxdr
+        Argument of the polynomials, and its derivative.
+    functions
+        Number of the first function, how many, and whether derivatives are wanted.
+    """
+    k, count, with_slopes = functions
     f, dfdr = cosine_cutoff(r, r_cut)
-    x = (2.0 / r_cut) * r - 1.0
     two_x = x + x
     previous, current = x, splat(1.0)
     # T'_a+1 = 2 T_a + 2 x T'_a - T'_a-1, with T'_-1 = T'_1 = 1
     slope_before, slope = splat(1.0), splat(0.0)
-    f_x = (2.0 / r_cut) * f
+    f_x = dxdr * f
     for a in range(count):
         i = (k + a) * WIDTH
         store(phi, i, f * current)

@@ -11,14 +11,18 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from annpot.kernels.lanes import WIDTH
+from annpot.kernels.lanes import WIDTH, splat
 from annpot.kernels.radial import inline, set_chebyshev
+from annpot.kernels.symmetry import set_symmetry
 
 Array = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
-CHEBYSHEV = 0
-"""Kinds of radial functions: ``fc(r) T_a(2 r / Rc - 1)``, a = 0, 1, .."""
+CHEBYSHEV, SQUEEZED = 0, 4
+"""Kinds of radial functions: ``fc(r) T_a(x)``, a = 0, 1, .., with x = 2 r / Rc - 1, and
+with x = 2 (1 - r / Rc)^2 - 1 as in NEP (Z. Fan et al., Phys. Rev. B 104, 104309 (2021),
+doi:10.1103/PhysRevB.104.104309), which resolves short distances better. Others are in
+`annpot.kernels.symmetry`."""
 
 
 class RadialTable(NamedTuple):
@@ -94,15 +98,16 @@ def set_radial(
 ) -> None:
     """Set the functions of some rows at eight distances, and their derivatives."""
     for i in range(rows[0], rows[1]):
-        set_chebyshev(
-            r,
-            table.cutoff_i[i],
-            table.count_i[i],
-            with_slopes,
-            phi,
-            slopes,
-            table.first_i[i],
-        )
+        kind, slope = table.kind_i[i], 1.0 / table.cutoff_i[i]
+        if CHEBYSHEV < kind < SQUEEZED:
+            set_symmetry(table, i, r, with_slopes, phi, slopes)
+            continue
+        x, dxdr = (2.0 * slope) * r - 1.0, splat(2.0 * slope)
+        if kind == SQUEEZED:
+            y = 1.0 - slope * r
+            x, dxdr = 2.0 * y * y - 1.0, (-4.0 * slope) * y
+        functions = table.first_i[i], table.count_i[i], with_slopes
+        set_chebyshev(r, table.cutoff_i[i], x, dxdr, functions, phi, slopes)
 
 
 class Workspace(NamedTuple):

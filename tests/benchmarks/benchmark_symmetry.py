@@ -46,7 +46,7 @@ class Part:
 
     def operators(self, shells):
         weights = (1.0,) * len(self.species)
-        return [TripletsOperator(self.species, self.functions_s, weights, shells)]
+        return [TripletsOperator(self.functions_s, weights, shells)]
 
 
 def water_functions():
