@@ -21,6 +21,8 @@ from annpot.kernels.sorting import compute_vectors, count_pairs, fill_pairs
 from annpot.kernels.threads import share
 from annpot.structures.structure import Array, Batch, Integers
 
+Shifts = NDArray[np.signedinteger[Any]]
+
 
 class PackedPairs(NamedTuple):
     """Pairs as in `Neighbours`, but with integer shifts in place of their vectors.
@@ -33,7 +35,7 @@ class PackedPairs(NamedTuple):
     species_n: Integers
     first_g: Integers
     j_p: NDArray[np.int32]
-    S_cp: NDArray[np.int8] | NDArray[np.int32]
+    S_cp: Shifts
 
 
 def find_pairs(batch: Batch, cutoffs: Sequence[float], skin: float = 0.0) -> Neighbours:
@@ -98,7 +100,7 @@ def find_packed_pairs(
     return PackedPairs(n_species, len(shells_k), batch.species_n, first_g, j_p, S_cp)
 
 
-def _shorten(S_pc: NDArray[np.int32]) -> NDArray[np.int8] | NDArray[np.int32]:
+def _shorten(S_pc: Shifts) -> Shifts:
     """Return the transposed shifts, as bytes unless atoms are 127 cells away."""
     far = max(S_pc.max(initial=0), -S_pc.min(initial=0)) > 127
     return np.array(S_pc.T, dtype=np.int32 if far else np.int8, order="C")

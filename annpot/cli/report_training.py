@@ -12,6 +12,8 @@ import numpy as np
 
 from annpot.accuracy import Errors
 from annpot.cli.report import print_json, say
+from annpot.memory import peak, say_size
+from annpot.planning import MemoryPlan
 from annpot.settings import TrainSettings
 from annpot.training import Epoch, Plan, Result
 
@@ -83,6 +85,7 @@ class EpochTable:
         if not plan.n_structures["validation"]:
             say("no validation structures: the epoch with the smallest loss is kept")
         say(f"networks: {layers}; {plan.n_weights} weights; {plan.epochs} epochs")
+        say(f"memory: {_word_memory(plan.memory)}")
         say("energies in meV/atom, forces in meV/angstrom: RMSE (MAE); * best so far")
         say(
             "epoch       loss   train E            train F"
@@ -104,6 +107,40 @@ class EpochTable:
         say(f"{head}  {errors} {epoch.seconds:6.1f}s")
 
 
+INGREDIENTS = {
+    "packed": "pairs",
+    "vectors": "their vectors",
+    "inputs": "features and moments",
+}
+"""What may be kept of the shards."""
+
+
+def _word_memory(plan: MemoryPlan) -> str:
+    """Return what is kept in RAM, what is not, and how much that is."""
+    names = dict(INGREDIENTS)
+    if not plan.forces:
+        names = {"inputs": "features"}
+    keeps, rest = [], []
+    for key, name in names.items():
+        n_shards, n_bytes = plan.kept[key]
+        if n_shards:
+            some = "" if n_shards == plan.n_shards else f" of {n_shards} parts"
+            keeps.append(f"{name}{some} ({say_size(n_bytes)})")
+        if n_shards < plan.n_shards:
+            some = f" of {plan.n_shards - n_shards} parts" if n_shards else ""
+            rest.append(f"{name}{some}")
+    kept = f"keeps {', '.join(keeps)} in double precision" if keeps else "keeps nothing"
+    streamed = f"recomputes {', '.join(rest)} in each epoch" if rest else ""
+    parts = f"of {plan.n_shards} parts of the set " if plan.n_shards > 1 else ""
+    size = (
+        f"expected peak {say_size(plan.expected)}, budget {say_size(plan.budget.bytes)}"
+        f" ({plan.budget.reason})"
+    )
+    if plan.expected > plan.budget.bytes:
+        size += "; less is not possible"
+    return "; ".join(text for text in (parts + kept, streamed, size) if text)
+
+
 def report_training(
     result: Result, settings: TrainSettings, saved: Path, as_json: bool
 ) -> None:
@@ -111,6 +148,7 @@ def report_training(
     best = result.best
     assert best is not None
     say(f"{result.reason}; kept epoch {best.number} of {result.n_epochs}")
+    say(f"memory: peak {say_size(peak())}")
     if as_json:
         print_json(
             {

@@ -15,7 +15,7 @@ sorting = compiled(nogil=True)
 
 
 @sorting
-def _component(r_i: float, r_j: float, S: Any, p: int, cell_cc: Any, c: int) -> float:
+def _component(r_i: Any, r_j: Any, S: Any, p: int, cell_cc: Any, c: int) -> Any:
     """Return one component of the vector of pair ``p`` with shift ``S_cp[:, p]``."""
     shift = S[0, p] * cell_cc[0, c] + S[1, p] * cell_cc[1, c] + S[2, p] * cell_cc[2, c]
     return (r_j - r_i) + shift
