@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from annpot.descriptors.base import Descriptor, Features
+from annpot.descriptors import Descriptor, Features
 from annpot.pairs import find_nearest
 from annpot.scaling import (
     Scaling,

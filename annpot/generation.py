@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from annpot.descriptors import Chebyshev
-from annpot.descriptors.chebyshev import Expansion, aenet_weights
+from annpot.descriptors import Descriptor
+from annpot.descriptors.building import make_descriptor
 from annpot.elements import SYMBOLS
 from annpot.errors import InputError, StructureError
 from annpot.fingerprints import Entry, Environments, Writer, create_set
 from annpot.pairs import find_nearest, find_pairs
 from annpot.scaling import Statistics, compute_statistics
-from annpot.settings import ChebyshevSettings, Settings, SpeciesSettings
+from annpot.settings import Settings, SpeciesSettings
 from annpot.structures.reading import (
     Source,
     SourceFile,
@@ -77,12 +77,11 @@ def generate(
     AnnpotError
         On the first wrong structure, unless those are to be skipped.
     """
-    sources = [Source(**dict(group)) for group in settings.structures]
-    files = find_all_files(sources, base)
+    files = _find_files(settings, base)
     _check_output(settings.generate.output, files)
     species = settings.species
     if species is None:
-        found = _find_species(progress(files, "species"))
+        found = _read_species(progress(files, "species"))
         species = {symbol: SpeciesSettings() for symbol in found}
     symbols = tuple(species)
     descriptor = make_descriptor(settings.descriptor, symbols)
@@ -115,41 +114,6 @@ def generate(
     )
 
 
-def make_descriptor(settings: ChebyshevSettings, species: tuple[str, ...]) -> Chebyshev:
-    """Return the descriptor of the settings for the given species.
-
-    Raises
-    ------
-    InputError
-        If the settings name a species that is not there, or leave out a weight.
-    """
-    if settings.weights == "aenet":
-        weights = aenet_weights(len(species))
-    else:
-        missing = [symbol for symbol in species if symbol not in settings.weights]
-        if missing:
-            raise InputError(
-                f"descriptor.weights: no weight for {', '.join(missing)}, "
-                "expected one for each species"
-            )
-        weights = [float(settings.weights[symbol]) for symbol in species]
-    named = set(settings.central) | (
-        set() if settings.weights == "aenet" else set(settings.weights)
-    )
-    if named - set(species):
-        raise InputError(
-            f"descriptor: {', '.join(sorted(named - set(species)))} is not among the "
-            f"species {', '.join(species)}"
-        )
-    parts = [settings.parts(symbol) for symbol in species]
-    return Chebyshev(
-        species=species,
-        radial_s=tuple(Expansion(radial.order, radial.cutoff) for radial, _ in parts),
-        angular_s=tuple(Expansion(part.order, part.cutoff) for _, part in parts),
-        weights_st=(tuple(weights),) * len(species),
-    )
-
-
 def _check_output(output: Path, files: list[SourceFile]) -> None:
     if output.exists() and any(file.path.samefile(output) for file in files):
         raise InputError(
@@ -158,7 +122,26 @@ def _check_output(output: Path, files: list[SourceFile]) -> None:
         )
 
 
-def _find_species(files: Iterable[SourceFile]) -> tuple[str, ...]:
+def _find_files(settings: Settings, base: Path) -> list[SourceFile]:
+    return find_all_files(
+        [Source(**dict(group)) for group in settings.structures], base
+    )
+
+
+def find_species(settings: Settings, base: Path) -> tuple[str, ...]:
+    """Return the species of the settings, or else those of the structures.
+
+    Parameters
+    ----------
+    base
+        Folder that the paths of the structures are relative to.
+    """
+    if settings.species is not None:
+        return tuple(settings.species)
+    return _read_species(_find_files(settings, base))
+
+
+def _read_species(files: Iterable[SourceFile]) -> tuple[str, ...]:
     """Return the species of all structures that can be read, by atomic number."""
     skipped: list[str] = []
     found: set[str] = set()
@@ -187,7 +170,7 @@ def _batches(entries: Iterator[Entry], n_atoms: int) -> Iterator[list[Entry]]:
 
 
 def _add_batch(
-    entries: list[Entry], descriptor: Chebyshev, writer: Writer, tally: _Tally
+    entries: list[Entry], descriptor: Descriptor, writer: Writer, tally: _Tally
 ) -> None:
     batch = stack([entry.structure for entry in entries], descriptor.species)
     neighbours = find_pairs(batch, descriptor.cutoffs)
@@ -313,7 +296,7 @@ class _Tally:
         path: Path,
         n_files: int,
         energies: Array,
-        descriptor: Chebyshev,
+        descriptor: Descriptor,
         skipped: list[str],
     ) -> Summary:
         """Return all that was counted."""

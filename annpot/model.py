@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from annpot.descriptors.base import Descriptor, Features
+from annpot.descriptors import Descriptor, Features
 from annpot.kernels.threads import share
 from annpot.networks import Network, Trace
 from annpot.objective import Slopes, Values

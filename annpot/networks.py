@@ -52,6 +52,24 @@ def _gaussian(z: Array) -> tuple[Array, Array, Array]:
     return f, -2.0 * z * f, (4.0 * z * z - 2.0) * f
 
 
+def _relu(z: Array) -> tuple[Array, Array, Array]:
+    return np.maximum(z, 0.0), np.where(z > 0.0, 1.0, 0.0), np.zeros_like(z)
+
+
+def _cosine(z: Array) -> tuple[Array, Array, Array]:
+    f = np.cos(z)
+    return f, -np.sin(z), -f
+
+
+def _exponential(z: Array) -> tuple[Array, Array, Array]:
+    f = np.exp(np.minimum(-z, 300.0))
+    return f, -f, f.copy()  # the caller changes its copy
+
+
+def _square(z: Array) -> tuple[Array, Array, Array]:
+    return z * z, 2.0 * z, np.full_like(z, 2.0)
+
+
 MTANH_A, MTANH_B, TWIST_C = 1.7159, 2.0 / 3.0, 0.1
 """aenet's constants (feedforward.f90): a tanh(b z), and a tanh(b z) + c z."""
 
@@ -79,6 +97,10 @@ ACTIVATIONS: dict[str, Activation] = {
     "gaussian": _gaussian,
     "mtanh": _mtanh,
     "twist": _twist,
+    "relu": _relu,
+    "cosine": _cosine,
+    "exponential": _exponential,
+    "square": _square,
 }
 """Value, first and second derivative of each activation function by name."""
 

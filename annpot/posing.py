@@ -25,6 +25,8 @@ from annpot.shards import cut
 from annpot.structures.structure import Array, Batch, Integers
 
 N_TEST_VECTORS = 3
+LATER_BYTES = 10_000_000
+"""What modules and memory pages need that are not used before the training."""
 
 
 @dataclass(frozen=True)
@@ -67,11 +69,11 @@ def pose(
     )
     objectives = [Objective.of(weights, targets) for targets in sets]
     networks = _initial_networks(descriptor, settings, rng)
-    parts_of, sizes = _cut(fingerprints, sets, networks)
-    rest = memory.resident() + _optimiser_bytes(settings, networks, sets)
+    forces = any(objective.with_forces for objective in objectives)
+    parts_of, sizes = _cut(fingerprints, sets, networks, forces)
+    rest = memory.resident() + LATER_BYTES + _optimiser_bytes(settings, networks, sets)
     budget = memory.budget(settings.memory)
     room = budget.bytes - rest - max(size.work for size in sizes)
-    forces = any(objective.with_forces for objective in objectives)
     ledger = Ledger(sizes, room, forces=forces)
 
     def make_model(statistics: Sequence[Statistics]) -> Model:
@@ -103,7 +105,10 @@ def pose(
 
 
 def _cut(
-    fingerprints: FingerprintSet, sets: Sequence[Targets], networks: Sequence[Network]
+    fingerprints: FingerprintSet,
+    sets: Sequence[Targets],
+    networks: Sequence[Network],
+    forces: bool,
 ) -> tuple[list[list[Targets]], list[Size]]:
     """Return the shards of each set, and the sizes of all shards.
 
@@ -118,7 +123,7 @@ def _cut(
             targets.batch,
             fingerprints.environments.neighbours_s[:, 1],
             [sum(network.sizes[1:]) for network in networks],
-            state_bytes,
+            state_bytes if forces else 0.0,
         )
         edges = cut(size_s.work, SHARD_BYTES)
         parts_of.append([targets.part(*edge) for edge in edges])

@@ -119,20 +119,24 @@ class Potential:
         """Return the atomic energies and their derivatives by the features."""
         E_n = np.empty(features.batch.n_atoms)
         dEdG_f = np.empty_like(features.G_f)
-        for atoms, G_nf, dEdG_nf, model, reference in zip(
-            features.atoms_s,
-            features.blocks(features.G_f),
-            features.blocks(dEdG_f),
-            self.models,
-            self.reference_energies,
-            strict=True,
+        for s, (atoms, G_nf, dEdG_nf) in enumerate(
+            zip(
+                features.atoms_s,
+                features.blocks(features.G_f),
+                features.blocks(dEdG_f),
+                strict=True,
+            )
         ):
-            trace = model.network.forward((G_nf - model.shift_f) * model.scale_f)
-            shift = self.energy_shift + reference
-            E_n[atoms] = self.energy_scale * trace.E_n + shift
-            slope = self.energy_scale * (trace.deltas[0] @ model.network.weights[0])
-            dEdG_nf[:] = slope * model.scale_f
+            E_n[atoms], dEdG_nf[:] = self.evaluate_species(s, G_nf)
         return E_n, dEdG_f
+
+    def evaluate_species(self, s: int, G_nf: Array) -> tuple[Array, Array]:
+        """Return atomic energies of atoms of species ``s``, and their ``dEdG_nf``."""
+        model = self.models[s]
+        trace = model.network.forward((G_nf - model.shift_f) * model.scale_f)
+        shift = self.energy_shift + self.reference_energies[s]
+        slope = self.energy_scale * (trace.deltas[0] @ model.network.weights[0])
+        return self.energy_scale * trace.E_n + shift, slope * model.scale_f
 
     def assess(self, features: Features) -> Assessment | None:
         """Return how far atoms are outside the training data, if those are known."""

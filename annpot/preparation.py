@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from annpot.descriptors.base import Descriptor, Features
+from annpot.descriptors import Descriptor, Features
 from annpot.extrapolation import Domain, begin_domain
 from annpot.kernels.environment import Neighbours
 from annpot.model import Model
@@ -42,7 +42,7 @@ def load_kernels(descriptor: Descriptor, batch: Batch) -> float:
     F_nc, _ = descriptor.compute_forces(features, features.G_f, virials=True)
     descriptor.compute_tangents(features, F_nc, np.zeros((batch.n_structures, 3, 3)))
     find_nearest(neighbours)
-    return count_bytes(features.state) / batch.n_atoms
+    return count_bytes(features.states) / batch.n_atoms
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ def _finish(shard: Shard, raw: Features | None, model: Model, forces: bool) -> S
     if raw is None:
         return shard
     inputs = model.scale_features(raw)
-    return replace(shard, inputs=inputs if forces else replace(inputs, state=()))
+    return replace(shard, inputs=inputs if forces else replace(inputs, states=[]))
 
 
 class Survey:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from annpot.descriptors.base import Descriptor, Features
+from annpot.descriptors import Descriptor, Features
 from annpot.kernels.environment import Neighbours
 from annpot.model import Model
 from annpot.objective import Targets

@@ -8,8 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from systems import aenet_descriptor
 
-from annpot.descriptors.chebyshev import Chebyshev, Expansion, aenet_weights
+from annpot.descriptors import Descriptor
+from annpot.descriptors.behler import Behler
+from annpot.descriptors.chebyshev import Expansion
+from annpot.descriptors.species_weights import aenet_weights
+from annpot.descriptors.symmetry_functions import SymmetryFunction
 from annpot.networks import Network
 from annpot.potential import Potential, SpeciesModel
 from annpot.structures.xsf import read_xsf
@@ -30,8 +35,11 @@ class NetworkFile:
     weights_w: np.ndarray
     symbol: str
     environment: tuple[str, ...]
-    radial: Expansion
-    angular: Expansion
+    radial: Expansion | None
+    angular: Expansion | None
+    """``None`` where the basis is not Chebyshev but Behler2011."""
+    functions: tuple[SymmetryFunction, ...]
+    """In the order of the features."""
     mean_f: np.ndarray
     mean_square_f: np.ndarray
     energy_scale: float
@@ -120,11 +128,23 @@ def read_network(path):
     environment = records.words(int(records.integers()[0]))
     records.floats()  # least distance
     records.floats()  # largest cutoff
-    assert records.words() == ("Chebyshev",)
+    (basis,) = records.words()
     (n_features,), (n_parameters,) = records.integers(), records.integers()
-    records.integers(n_features)  # kinds of the functions
+    kinds = records.integers(n_features)
     parameters = records.floats(n_parameters * n_features)
-    records.integers(2 * n_features)  # species of the functions
+    neighbours = records.integers(2 * n_features)
+    radial, angular, functions = None, None, ()
+    if basis == "Chebyshev":
+        radial = Expansion(int(parameters[1]), float(parameters[0]))
+        angular = Expansion(int(parameters[3]), float(parameters[2]))
+    else:
+        assert basis == "Behler2011"
+        functions = make_functions(
+            environment,
+            kinds,
+            parameters.reshape(n_features, n_parameters),
+            neighbours.reshape(n_features, 2),
+        )
     records.integers()  # number of atoms
     records.floats(n_features), records.floats(n_features)  # least and largest
     mean_f, mean_square_f = records.floats(n_features), records.floats(n_features)
@@ -139,8 +159,9 @@ def read_network(path):
         weights_w=weights_w,
         symbol=symbol,
         environment=environment,
-        radial=Expansion(int(parameters[1]), float(parameters[0])),
-        angular=Expansion(int(parameters[3]), float(parameters[2])),
+        radial=radial,
+        angular=angular,
+        functions=functions,
         mean_f=mean_f,
         mean_square_f=mean_square_f,
         energy_scale=float(energy_scale),
@@ -148,6 +169,36 @@ def read_network(path):
         species=records.words(int(n_species)),
         reference_energies=records.floats(n_species),
     )
+
+
+PARAMETERS = {
+    1: "cutoff",
+    2: "cutoff r_s eta",
+    3: "cutoff kappa",
+    4: "cutoff lambda zeta eta",
+    5: "cutoff lambda zeta eta",
+}
+"""Parameters of each kind of symmetry function in their order in the file."""
+
+
+def make_functions(environment, kinds, parameters, neighbours):
+    """Return the symmetry functions in the order of the features in memory.
+
+    For each species t: G1, G2, G3 of t, then for each species u from t on: G4, G5 of
+    the pair; functions of one kind in the order of the file.
+    """
+    functions = []
+    for number, (kind, values, indices) in enumerate(
+        zip(kinds, parameters, neighbours, strict=True)
+    ):
+        t, u = sorted(indices[indices > 0]) if kind > 3 else (indices[0], 0)
+        symbols = [environment[i - 1] for i in (t, u) if i > 0]
+        keys = PARAMETERS[int(kind)].split()
+        recipe = dict(zip(keys, map(float, values), strict=False))
+        recipe |= {"type": f"G{kind}", "neighbours": symbols}
+        function = SymmetryFunction.from_dict(recipe)
+        functions.append(((t, u, kind, number), function))
+    return tuple(function for _, function in sorted(functions, key=lambda x: x[0]))
 
 
 def make_network(file):
@@ -168,17 +219,20 @@ def make_network(file):
 def make_descriptor(files):
     """Return the descriptor of all species; weights go by the environment's order."""
     species = tuple(file.symbol for file in files)
+    if files[0].functions:
+        functions_s = tuple(file.functions for file in files)
+        return Descriptor((Behler(species, functions_s),))
     weights_st = []
     for file in files:
         weight = dict(
             zip(file.environment, aenet_weights(len(file.environment)), strict=True)
         )
         weights_st.append(tuple(weight[symbol] for symbol in species))
-    return Chebyshev(
-        species=species,
-        radial_s=tuple(file.radial for file in files),
-        angular_s=tuple(file.angular for file in files),
-        weights_st=tuple(weights_st),
+    return aenet_descriptor(
+        species,
+        (file.radial for file in files),
+        (file.angular for file in files),
+        weights_st,
     )
 
 

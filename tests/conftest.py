@@ -20,7 +20,7 @@ structures:
 species: [Ti, O]
 descriptor:
   radial: {order: 4, cutoff: 5.0}
-  angular: {order: 2, cutoff: 4.0}
+  angular: {order: 2, cutoff: 4.0, radial_order: 1}
 train:
   hidden: [5]
   epochs: 15

@@ -44,46 +44,85 @@ def neighbours_of(i, positions_nc, cell_cc, pbc_c, r_cut):
     return found
 
 
-def chebyshev_features(structure, i, radial, angular, weights):
-    """Return aenet's features of atom i by the triple loop; a part: (order, cutoff)."""
-    near = [
-        (structure.symbols[j], D, math.hypot(*D))
-        for j, D in neighbours_of(
-            i,
-            structure.positions_nc,
-            structure.cell_cc,
-            structure.pbc_c,
-            max(radial[1], angular[1]),
-        )
+def neighbourhood(structure, i, r_cut):
+    """Return symbol, vector and distance of the neighbours of atom i."""
+    found = neighbours_of(
+        i, structure.positions_nc, structure.cell_cc, structure.pbc_c, r_cut
+    )
+    return [(structure.symbols[j], D, math.hypot(*D)) for j, D in found]
+
+
+def radial_features(near, radial, weights):
+    """Return ``sum_j w_j fc(r_j) T_a(x_j)``; a part: (order, cutoff)."""
+    sums = np.zeros(radial.order + 1)
+    for t, _, r in near:
+        if r < radial.cutoff:
+            x = 2 * r / radial.cutoff - 1
+            sums += weights[t] * cutoff(r, radial.cutoff) * chebyshev(radial.order, x)
+    return sums
+
+
+def angular_features(near, angular, weights):
+    """Return aenet's angular features by the triple loop."""
+    sums = np.zeros(angular.order + 1)
+    for (tj, Dj, rj), (tk, Dk, rk) in itertools.combinations(near, 2):
+        w = weights[tj] * weights[tk]
+        w *= cutoff(rj, angular.cutoff) * cutoff(rk, angular.cutoff)
+        if w:
+            sums += w * chebyshev(angular.order, Dj @ Dk / (rj * rk))
+    return sums
+
+
+def resolved_features(near, angular, channels, mixed):
+    """Return the features of a resolved angular part, by all pairs j != k."""
+    functions = [
+        (c, weights, n)
+        for c, weights in enumerate(channels)
+        for n in range(angular.radial_order + 1)
     ]
-    channels = [lambda symbol: 1.0]
-    if len(weights) > 1:
-        channels.append(lambda symbol: weights[symbol])
+    values = [
+        [
+            weights[t]
+            * cutoff(r, angular.cutoff)
+            * chebyshev(n, 2 * (1 - r / angular.cutoff) ** 2 - 1)[n]
+            for t, _, r in near
+        ]
+        for _, weights, n in functions
+    ]
     G_f = []
-    for s in channels:
-        sums = np.zeros(radial[0] + 1)
-        for t, _, r in near:
-            if r < radial[1]:
-                x = 2 * r / radial[1] - 1
-                sums += s(t) * cutoff(r, radial[1]) * chebyshev(radial[0], x)
-        G_f.extend(sums)
-        sums = np.zeros(angular[0] + 1)
-        for (tj, Dj, rj), (tk, Dk, rk) in itertools.combinations(near, 2):
-            w = s(tj) * s(tk) * cutoff(rj, angular[1]) * cutoff(rk, angular[1])
+    for a, b in itertools.combinations_with_replacement(range(len(functions)), 2):
+        if not mixed and functions[a][0] != functions[b][0]:
+            continue
+        sums = np.zeros(angular.order + 1)
+        for j, k in itertools.permutations(range(len(near)), 2):
+            w = values[a][j] * values[b][k]
             if w:
-                sums += w * chebyshev(angular[0], Dj @ Dk / (rj * rk))
-        G_f.extend(sums)
+                x = near[j][1] @ near[k][1] / (near[j][2] * near[k][2])
+                sums += w * np.polynomial.legendre.legvander(x, angular.order)[0]
+        G_f.extend(sums / 2)
     return np.array(G_f)
 
 
 def descriptor_features(descriptor, structure, i):
-    """Return the features of atom i that a Chebyshev descriptor describes."""
-    s = descriptor.species.index(structure.symbols[i])
-    radial, angular = descriptor.radial_s[s], descriptor.angular_s[s]
-    return chebyshev_features(
-        structure,
-        i,
-        (radial.order, radial.cutoff),
-        (angular.order, angular.cutoff),
-        dict(zip(descriptor.species, descriptor.weights_st[s], strict=True)),
+    """Return the features of atom i that Chebyshev parts describe."""
+    return np.concatenate([part_features(p, structure, i) for p in descriptor.parts])
+
+
+def part_features(part, structure, i):
+    s = part.species.index(structure.symbols[i])
+    radial, angular = part.radial_s[s], part.angular_s[s]
+    near = neighbourhood(structure, i, max(radial.cutoff, angular.cutoff))
+    channels = [dict(zip(part.species, w, strict=True)) for w in part.weights_sct[s]]
+    if angular.radial_order is None:
+        rows = [
+            f(near, p, w)
+            for w in channels
+            for f, p in ((radial_features, radial), (angular_features, angular))
+        ]
+        return np.concatenate(rows)
+    return np.concatenate(
+        [
+            *(radial_features(near, radial, weights) for weights in channels),
+            resolved_features(near, angular, channels, part.mixed),
+        ]
     )

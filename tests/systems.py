@@ -10,24 +10,33 @@ from dataclasses import replace
 
 import numpy as np
 
-from annpot.descriptors.chebyshev import Chebyshev, Expansion
+from annpot.descriptors import Chebyshev, Descriptor
+from annpot.descriptors.chebyshev import Expansion, plain_and_weighted
 from annpot.structures.structure import Structure, stack
 
 SPECIES = ("Ti", "O")
 
-DESCRIPTOR = Chebyshev(
-    species=SPECIES,
-    radial_s=(Expansion(6, 4.2), Expansion(4, 3.7)),
-    angular_s=(Expansion(5, 3.4), Expansion(3, 4.0)),
-    weights_st=((-1.0, 1.0), (-1.3, 2.0)),
+
+def aenet_descriptor(species, radial_s, angular_s, weights_st):
+    """Return the descriptor of one Chebyshev part with aenet's channels."""
+    weights_sct = tuple(map(plain_and_weighted, weights_st))
+    part = Chebyshev(species, tuple(radial_s), tuple(angular_s), weights_sct)
+    return Descriptor((part,))
+
+
+DESCRIPTOR = aenet_descriptor(
+    SPECIES,
+    (Expansion(6, 4.2), Expansion(4, 3.7)),
+    (Expansion(5, 3.4), Expansion(3, 4.0)),
+    ((-1.0, 1.0), (-1.3, 2.0)),
 )
 """Parameters depend on the central species; one angular part reaches further."""
 
-SMALL = Chebyshev(
-    species=SPECIES,
-    radial_s=(Expansion(2, 4.2), Expansion(1, 3.7)),
-    angular_s=(Expansion(2, 3.4), Expansion(3, 4.0)),
-    weights_st=((-1.0, 1.0), (-1.3, 2.0)),
+SMALL = aenet_descriptor(
+    SPECIES,
+    (Expansion(2, 4.2), Expansion(1, 3.7)),
+    (Expansion(2, 3.4), Expansion(3, 4.0)),
+    ((-1.0, 1.0), (-1.3, 2.0)),
 )
 """The same with fewer features, for tests that vary each weight of a network."""
 

@@ -6,32 +6,16 @@ import json
 
 import numpy as np
 import pytest
-from systems import DESCRIPTOR
+from systems import DESCRIPTOR, aenet_descriptor
 
-from annpot.descriptors import descriptor_from_dict
+from annpot.descriptors import Chebyshev, Descriptor, descriptor_from_dict
 from annpot.descriptors.chebyshev import (
     MAX_CUTOFF,
     MAX_ORDER,
-    Chebyshev,
     Expansion,
-    aenet_weights,
     legendre_matrix,
 )
 from annpot.errors import FileFormatError
-
-
-@pytest.mark.parametrize(
-    ("n_species", "weights"),
-    [
-        (1, [0.0]),
-        (2, [-1.0, 1.0]),
-        (3, [-1.0, 0.0, 1.0]),
-        (4, [-2.0, -1.0, 1.0, 2.0]),
-        (5, [-2.0, -1.0, 0.0, 1.0, 2.0]),
-    ],
-)
-def test_weights_are_those_of_aenet(n_species, weights):
-    assert aenet_weights(n_species) == weights
 
 
 @pytest.mark.parametrize("order", [0, 1, 2, 7, 20])
@@ -57,7 +41,9 @@ def test_legendre_matrix_agrees_with_numpy():
 
 def test_cutoffs_are_the_shells_of_the_pair_list():
     assert DESCRIPTOR.cutoffs == (3.4, 3.7, 4.0, 4.2)
-    absent = Chebyshev(("Ti",), (Expansion(2, 5.0),), (Expansion(-1, 7.0),), ((0.0,),))
+    absent = aenet_descriptor(
+        ("Ti",), (Expansion(2, 5.0),), (Expansion(-1, 7.0),), ((0.0,),)
+    )
     assert absent.cutoffs == (5.0,)
 
 
@@ -74,8 +60,51 @@ def test_labels_name_each_feature():
     assert labels[-1] == "angular 3 weighted"
 
 
-def test_round_trip_through_json():
-    recipe = json.loads(json.dumps(DESCRIPTOR.to_dict()))
+RESOLVED = Descriptor(
+    (
+        Chebyshev(
+            ("Ti", "O"),
+            (Expansion(3, 4.0), Expansion(2, 3.5)),
+            (Expansion(2, 4.0, 1), Expansion(1, 3.0, 2)),
+            (((1.0, 1.0), (0.5, -2.0)),) * 2,
+        ),
+    )
+)
+SEVERAL = Descriptor((*DESCRIPTOR.parts, *RESOLVED.parts))
+
+
+@pytest.mark.parametrize("descriptor", [DESCRIPTOR, RESOLVED, SEVERAL])
+def test_round_trip_through_json(descriptor):
+    recipe = json.loads(json.dumps(descriptor.to_dict()))
+    assert descriptor_from_dict(recipe) == descriptor
+
+
+def test_labels_of_a_resolved_part():
+    labels = RESOLVED.labels("Ti")
+    # 4 channels: 2 radial functions for each of 2 species weights; 10 products, l <= 2
+    assert len(set(labels)) == len(labels) == RESOLVED.n_features_s[0] == 2 * 4 + 30
+    assert labels[8:11] == [f"angular {k} of 0, 0" for k in range(3)]
+    assert labels[-1] == "angular 2 of 1 weighted, 1 weighted"
+
+
+def test_parts_must_agree_on_the_species():
+    other = Chebyshev(
+        ("O", "Ti"), (Expansion(1, 3.0),) * 2, (Expansion(1, 3.0),) * 2, ((),) * 2
+    )
+    parts = [DESCRIPTOR.to_dict(), other.to_dict()]
+    with pytest.raises(FileFormatError):
+        descriptor_from_dict({"type": "concatenation", "parts": parts})
+    for parts in ([], None, [3], [DESCRIPTOR.to_dict()] * 1000):
+        with pytest.raises(FileFormatError):
+            descriptor_from_dict({"type": "concatenation", "parts": parts})
+
+
+def test_sets_of_the_first_format_have_aenet_s_channels():
+    recipe = DESCRIPTOR.to_dict()
+    del recipe["mixed"]
+    for central in recipe["central"].values():
+        del central["angular"]["radial_order"]
+        central["weights"] = central.pop("channels")[1]
     assert descriptor_from_dict(recipe) == DESCRIPTOR
 
 
@@ -91,9 +120,13 @@ BAD = {
     "cutoff nan": ("radial", "cutoff", float("nan")),
     "cutoff text": ("radial", "cutoff", "wide"),
     "cutoff null": ("radial", "cutoff", None),
-    "weight nan": ("weights", "O", float("nan")),
-    "weight infinite": ("weights", "O", float("inf")),
-    "weight list": ("weights", "O", [1.0]),
+    "radial order -1": ("angular", "radial_order", -1),
+    "radial order text": ("angular", "radial_order", "2"),
+    "too many features": ("angular", "radial_order", 99),
+    "weight nan": ("channels", 1, {"Ti": 1.0, "O": float("nan")}),
+    "weight infinite": ("channels", 1, {"Ti": 1.0, "O": float("inf")}),
+    "weight list": ("channels", 1, {"Ti": 1.0, "O": [1.0]}),
+    "channel without O": ("channels", 1, {"Ti": 1.0}),
 }
 
 
@@ -105,11 +138,13 @@ def test_a_bad_value_is_an_error_of_the_file(part, key, value):
         descriptor_from_dict(recipe)
 
 
-@pytest.mark.parametrize("part", ["radial", "angular", "weights"])
+@pytest.mark.parametrize("part", ["radial", "angular", "channels"])
 def test_a_part_that_is_missing_is_an_error_of_the_file(part):
     recipe = DESCRIPTOR.to_dict()
     del recipe["central"]["Ti"][part]
-    with pytest.raises(FileFormatError, match=part):
+    with pytest.raises(
+        FileFormatError, match="weights" if part == "channels" else part
+    ):
         descriptor_from_dict(recipe)
 
 
@@ -119,7 +154,7 @@ def test_a_recipe_of_another_shape_is_an_error_of_the_file(central):
         descriptor_from_dict({"type": "chebyshev", "central": central})
 
 
-@pytest.mark.parametrize("kind", [None, "behler", "Chebyshev", 7, ["chebyshev"], {}])
+@pytest.mark.parametrize("kind", [None, "behlar", "Chebyshev", 7, ["chebyshev"], {}])
 def test_an_unknown_type_is_an_error_of_the_file(kind):
     with pytest.raises(FileFormatError, match="unknown"):
         descriptor_from_dict({"type": kind})

@@ -8,13 +8,12 @@ import pytest
 from finite_difference import differentiate
 
 from annpot.kernels.harmonics import (
-    add_harmonic_tangents,
-    add_harmonics,
     contract_harmonics,
     recurrence_table,
-    set_contraction,
+    set_harmonic_tangents,
+    set_harmonics,
 )
-from annpot.kernels.lanes import load, splat, store
+from annpot.kernels.lanes import load, store
 
 L_MAX = 20
 TABLE = recurrence_table(L_MAX)
@@ -23,15 +22,13 @@ TABLE = recurrence_table(L_MAX)
 @numba.njit
 def harmonics_of_eight(u_cn, table, C_mn):
     u = load(u_cn[0], 0), load(u_cn[1], 0), load(u_cn[2], 0)
-    add_harmonics(u, splat(1.0), len(table) - 1, table, C_mn)
+    set_harmonics(u, len(table) - 1, table, C_mn)
 
 
 @numba.njit
-def contraction_of_eight(u_cn, table, B_m, f_kn):
-    b_mlk = np.zeros((len(table), len(table), 4))
-    set_contraction(len(table) - 1, table, B_m, b_mlk)
+def contraction_of_eight(u_cn, table, B_mn, D_mn, f_kn):
     u = load(u_cn[0], 0), load(u_cn[1], 0), load(u_cn[2], 0)
-    f, (dx, dy, dz) = contract_harmonics(u, len(table) - 1, table, b_mlk)
+    f, (dx, dy, dz) = contract_harmonics(u, len(table) - 1, table, B_mn, D_mn)
     store(f_kn[0], 0, f)
     store(f_kn[1], 0, dx)
     store(f_kn[2], 0, dy)
@@ -39,24 +36,23 @@ def contraction_of_eight(u_cn, table, B_m, f_kn):
 
 
 @numba.njit
-def tangents_of_eight(u_cn, udot_cn, w_n, wdot_n, table, C_mn):
+def tangents_of_eight(u_cn, udot_cn, table, C_mn, Cdot_mn):
     u = load(u_cn[0], 0), load(u_cn[1], 0), load(u_cn[2], 0)
     udot = load(udot_cn[0], 0), load(udot_cn[1], 0), load(udot_cn[2], 0)
-    w, wdot = load(w_n, 0), load(wdot_n, 0)
-    add_harmonic_tangents(u, udot, w, wdot, len(table) - 1, table, C_mn)
+    set_harmonic_tangents(u, udot, len(table) - 1, table, C_mn, Cdot_mn)
 
 
 def compute_harmonics(u_cn):
     """Return C_lm of eight directions; shape=((l_max + 1)^2, 8)."""
-    C_mn = np.zeros((L_MAX + 1) ** 2 * 8)
+    C_mn = np.full((L_MAX + 1) ** 2 * 8, np.nan)
     harmonics_of_eight(u_cn, TABLE, C_mn)
     return C_mn.reshape(-1, 8)
 
 
-def compute_contraction(u_cn, B_m):
-    """Return f = sum B_lm C_lm and its gradient; shapes (8,) and (3, 8)."""
+def compute_contraction(u_cn, B_mn, D_mn):
+    """Return f = sum D_lm C_lm, and the gradient of sum B_lm C_lm."""
     f_kn = np.zeros((4, 8))
-    contraction_of_eight(u_cn, TABLE, B_m, f_kn)
+    contraction_of_eight(u_cn, TABLE, B_mn.ravel(), D_mn.ravel(), f_kn)
     return f_kn[0], f_kn[1:]
 
 
@@ -97,27 +93,25 @@ def test_first_harmonics(u_cn):
 
 
 def test_contraction_sums_the_harmonics(u_cn):
-    B_m = np.random.default_rng(2).normal(size=(L_MAX + 1) ** 2)
-    f_n, _ = compute_contraction(u_cn, B_m)
-    np.testing.assert_allclose(f_n, B_m @ compute_harmonics(u_cn), rtol=0, atol=1e-12)
+    B_mn, D_mn = np.random.default_rng(2).normal(size=(2, (L_MAX + 1) ** 2, 8))
+    f_n, _ = compute_contraction(u_cn, B_mn, D_mn)
+    expected_n = np.sum(D_mn * compute_harmonics(u_cn), axis=0)
+    np.testing.assert_allclose(f_n, expected_n, rtol=0, atol=1e-12)
 
 
 def test_gradient_of_the_contraction(u_cn, udot_cn):
-    B_m = np.random.default_rng(3).normal(size=(L_MAX + 1) ** 2)
-    _, gradient_cn = compute_contraction(u_cn, B_m)
+    B_mn, D_mn = np.random.default_rng(3).normal(size=(2, (L_MAX + 1) ** 2, 8))
+    _, gradient_cn = compute_contraction(u_cn, B_mn, D_mn)
     expected = differentiate(
-        lambda t: compute_contraction(turn(u_cn, udot_cn, t), B_m)[0]
+        lambda t: np.sum(B_mn * compute_harmonics(turn(u_cn, udot_cn, t)), axis=0)
     )
     found = np.sum(gradient_cn * udot_cn, axis=0)
-    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-8)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-7)
 
 
 def test_tangents_of_each_harmonic(u_cn, udot_cn):
-    rng = np.random.default_rng(4)
-    w_n, wdot_n = rng.normal(size=(2, 8))
-    C_mn = np.zeros((L_MAX + 1) ** 2 * 8)
-    tangents_of_eight(u_cn, udot_cn, w_n, wdot_n, TABLE, C_mn)
-    expected = differentiate(
-        lambda t: (w_n + t * wdot_n) * compute_harmonics(turn(u_cn, udot_cn, t))
-    )
-    np.testing.assert_allclose(C_mn.reshape(-1, 8), expected, rtol=0, atol=1e-8)
+    C_mn, Cdot_mn = np.full((2, (L_MAX + 1) ** 2 * 8), np.nan)
+    tangents_of_eight(u_cn, udot_cn, TABLE, C_mn, Cdot_mn)
+    np.testing.assert_array_equal(C_mn.reshape(-1, 8), compute_harmonics(u_cn))
+    expected = differentiate(lambda t: compute_harmonics(turn(u_cn, udot_cn, t)))
+    np.testing.assert_allclose(Cdot_mn.reshape(-1, 8), expected, rtol=0, atol=1e-8)

@@ -19,12 +19,12 @@ LAYERS = """
     networks scaling extrapolation fingerprints potential objective model planning
     shards loss accuracy dataset evaluation preparation posing optimizers training
     generation prediction description calculator
-    parallel cli
+    parallel distributions responses importance comparison training_log plotting cli
 """.split()
 """From the bottom to the top; modules and folders of the package."""
 
 COMPILERS = {"numba", "llvmlite"}
-HEAVY = {"numba", "llvmlite", "ase", "scipy", "h5py", "pydantic"}
+HEAVY = {"numba", "llvmlite", "ase", "scipy", "h5py", "pydantic", "matplotlib"}
 
 MODULES = sorted(ROOT.rglob("*.py"))
 each_module = pytest.mark.parametrize(
@@ -94,6 +94,28 @@ def test_only_kernels_are_compiled(path):
         if name.split(".")[0] in COMPILERS
     ]
     assert not wrong
+
+
+@each_module
+def test_only_pictures_need_matplotlib(path):
+    if layer_of(path) == "plotting":
+        return
+    tree = ast.parse(path.read_text())
+    for node in ast.walk(tree):
+        # only mypy reads these
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            node.body.clear()
+    found = {
+        (node.module or "").split(".")[0]
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom)
+    } | {
+        alias.name.split(".")[0]
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import)
+        for alias in node.names
+    }
+    assert "matplotlib" not in found
 
 
 NAMES = {

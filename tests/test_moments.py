@@ -13,7 +13,9 @@ import systems
 from finite_difference import differentiate, gradient, move
 from systems import CRYSTALS, DESCRIPTOR, SPECIES, STRUCTURES, SYSTEMS
 
-from annpot.descriptors.chebyshev import Chebyshev, Expansion, aenet_weights
+from annpot.descriptors import Chebyshev, Descriptor
+from annpot.descriptors.chebyshev import Expansion
+from annpot.descriptors.species_weights import aenet_weights
 from annpot.pairs import find_pairs
 from annpot.structures.structure import Structure, stack
 
@@ -21,16 +23,45 @@ from annpot.structures.structure import Structure, stack
 def recipe(radial, angular, weights=None):
     """Return a descriptor for the species Ti, O, N, from (order, cutoff) pairs."""
     n_species = len(radial)
-    return Chebyshev(
-        species=("Ti", "O", "N")[:n_species],
-        radial_s=tuple(Expansion(*part) for part in radial),
-        angular_s=tuple(Expansion(*part) for part in angular),
-        weights_st=weights or (tuple(aenet_weights(n_species)),) * n_species,
+    return systems.aenet_descriptor(
+        ("Ti", "O", "N")[:n_species],
+        (Expansion(*part) for part in radial),
+        (Expansion(*part) for part in angular),
+        weights or (tuple(aenet_weights(n_species)),) * n_species,
     )
+
+
+def resolved(radial, angular, channels=None, mixed=True):
+    """Return a descriptor with (order, cutoff, radial order) as angular parts."""
+    n_species = len(radial)
+    weights_ct = channels or ((1.0,) * n_species, tuple(aenet_weights(n_species)))
+    part = Chebyshev(
+        ("Ti", "O", "N")[:n_species],
+        tuple(Expansion(*part) for part in radial),
+        tuple(Expansion(*part) for part in angular),
+        (weights_ct,) * n_species,
+        mixed,
+    )
+    return Descriptor((part,))
 
 
 RECIPES = {
     "standard": DESCRIPTOR,
+    "resolved": resolved([(6, 4.2), (4, 3.7)], [(3, 3.4, 3), (2, 4.0, 1)]),
+    "resolved, many channels": resolved(
+        [(1, 3.0)] * 3,
+        [(2, 3.5, 2), (1, 3.3, 0), (0, 3.0, 3)],
+        ((1.0, 1.0, 1.0), (-1.0, 0.0, 1.0), (0.3, 1.2, -0.7), (1.0, 0.0, 0.0)),
+    ),
+    "resolved, not mixed": resolved(
+        [(3, 3.5), (-1, 3.0)], [(3, 3.4, 3), (2, 4.0, 2)], mixed=False
+    ),
+    "resolved and aenet's": Descriptor(
+        (
+            *DESCRIPTOR.parts,
+            *resolved([(-1, 3.0), (2, 3.0)], [(4, 3.9, 1), (-1, 3.0)]).parts,
+        )
+    ),
     "order 0": recipe([(0, 3.0)], [(0, 3.0)]),
     "order 1": recipe([(1, 3.6), (0, 3.1)], [(0, 3.3), (1, 3.6)]),
     "order 12": recipe([(12, 3.8), (3, 3.8)], [(12, 3.8), (2, 3.8)]),
@@ -458,7 +489,7 @@ def test_input_is_not_modified():
     inputs = [
         *(vars(batch)[name] for name in ("species_n", "positions_nc", "cells_scc")),
         *(neighbours.species_n, neighbours.first_g, neighbours.j_p, neighbours.D_cp),
-        *(features.G_f, features.feature_n, features.state[1], features.state[0]),
+        *(features.G_f, features.feature_n, features.states[0]),
         *(g_f, V_nc, strain_scc),
     ]
     before = copy.deepcopy(inputs)

@@ -8,13 +8,7 @@ import pytest
 from finite_difference import differentiate
 
 from annpot.kernels.lanes import load, splat, store
-from annpot.kernels.radial import (
-    add_chebyshev,
-    contract_chebyshev,
-    cosine_cutoff,
-    set_derivative_coefficients,
-    sine_cosine,
-)
+from annpot.kernels.radial import cosine_cutoff, set_chebyshev, sine_cosine
 
 
 @numba.njit
@@ -34,18 +28,10 @@ def cutoffs(r_n, r_cut, f_n, slope_n):
 
 
 @numba.njit
-def chebyshev_sums(x_n, order, sums):
-    for i in range(0, len(x_n), 8):
-        add_chebyshev(load(x_n, i), splat(1.0), order, sums)
-
-
-@numba.njit
-def chebyshev_contraction(x_n, g_ak, value_n, slope_n):
-    set_derivative_coefficients(len(g_ak) - 1, g_ak)
-    for i in range(0, len(x_n), 8):
-        value, slope = contract_chebyshev(load(x_n, i), len(g_ak) - 1, g_ak)
-        store(value_n, i, value)
-        store(slope_n, i, slope)
+def chebyshev_functions(r_n, r_cut, count, with_slopes, phi, slopes):
+    r = load(r_n, 0)
+    x, dxdr = (2.0 / r_cut) * r - 1.0, splat(2.0 / r_cut)
+    set_chebyshev(r, r_cut, x, dxdr, (1, count, with_slopes), phi, slopes)
 
 
 def test_sine_and_cosine_are_exact_to_round_off():
@@ -77,26 +63,27 @@ def test_cutoff_function_is_zero_from_the_cutoff_on():
     assert not slope_n.any()
 
 
-@pytest.mark.parametrize("order", [0, 1, 2, 20])
-def test_chebyshev_polynomials(order):
-    x_n = np.linspace(-1.0, 1.0, 8)
-    sums = np.zeros(8 * (order + 1))
-    chebyshev_sums(x_n, order, sums)
-    expected = np.polynomial.chebyshev.chebvander(x_n, order).T
-    np.testing.assert_allclose(sums.reshape(-1, 8), expected, rtol=0, atol=1e-14)
+def compute_functions(r_n, r_cut, count, with_slopes=True):
+    """Return values and slopes of eight distances; shapes=(count, 8)."""
+    phi, slopes = np.zeros((2, count + 1, 8))
+    chebyshev_functions(r_n, r_cut, count, with_slopes, phi.ravel(), slopes.ravel())
+    assert not phi[0].any()
+    assert not slopes[0].any()
+    return phi[1:], slopes[1:]
 
 
-@pytest.mark.parametrize("order", [0, 1, 2, 3, 20])
-def test_contraction_and_its_derivative(order):
-    x_n = np.linspace(-0.99, 0.99, 8)
-    g_ak = np.zeros((order + 1, 2))
-    g_ak[:, 0] = np.random.default_rng(0).normal(size=order + 1)
-    value_n, slope_n = np.empty((2, 8))
-    chebyshev_contraction(x_n, g_ak, value_n, slope_n)
-
-    def series(t):
-        return np.polynomial.chebyshev.chebval(x_n + t, g_ak[:, 0])
-
-    np.testing.assert_allclose(value_n, series(0.0), rtol=0, atol=1e-13)
-    size = max(1.0, np.abs(slope_n).max())
-    np.testing.assert_allclose(slope_n, differentiate(series), atol=1e-9 * size)
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 21])
+def test_chebyshev_functions_and_their_slopes(count):
+    r_cut = 4.3
+    r_n = np.linspace(0.01, 4.8, 8)
+    phi, slopes = compute_functions(r_n, r_cut, count)
+    polynomials = np.polynomial.chebyshev.chebvander(2 * r_n / r_cut - 1, 20)
+    cutoff_n = np.where(r_n < r_cut, 0.5 + 0.5 * np.cos(np.pi * r_n / r_cut), 0.0)
+    expected = cutoff_n * polynomials.T[:count]
+    np.testing.assert_allclose(phi, expected, rtol=0, atol=1e-13)
+    expected = differentiate(lambda t: compute_functions(r_n + t, r_cut, count)[0])
+    size = max(1.0, np.abs(slopes).max(initial=0.0))
+    np.testing.assert_allclose(slopes, expected, rtol=0, atol=1e-9 * size)
+    alone, untouched = compute_functions(r_n, r_cut, count, with_slopes=False)
+    np.testing.assert_array_equal(alone, phi)
+    assert not untouched.any()

@@ -13,6 +13,7 @@ import click
 
 from annpot.cli.generate import generate
 from annpot.cli.info import info
+from annpot.cli.plot import plot
 from annpot.cli.predict import predict
 from annpot.cli.schema import schema
 from annpot.cli.train import train
@@ -83,7 +84,7 @@ def annpot() -> None:
     """  # noqa: D301
 
 
-for command in (generate, train, predict, info, schema):
+for command in (generate, train, predict, info, schema, plot):
     annpot.add_command(command)
 
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import errno
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict
 from io import StringIO
 from pathlib import Path
@@ -16,50 +14,14 @@ import click
 import numpy as np
 
 from annpot.accuracy import RunningErrors
+from annpot.cli.output import open_output
 from annpot.cli.report import print_json, say
 from annpot.extrapolation import LEVELS
-from annpot.format.writing import check_writable, errors_naming
 from annpot.prediction import Prediction
 from annpot.settings import PredictSettings
 
 MAX_WARNINGS = 20
 """Lines of warnings; the table flags all structures."""
-
-
-@contextlib.contextmanager
-def open_output(path: Path) -> Iterator[Callable[[str], None]]:
-    """Give a function that writes to ``path``, which appears when the block ends.
-
-    If the block ends by an error, the file holds the texts before; without any, an
-    older file stays as it was.
-    """
-    target = path.resolve()
-    special = target.exists() and not (target.is_file() or target.is_dir())
-    partial = target.with_name(f"{target.name}.{os.getpid()}.partial")
-    if not special:
-        check_writable(path)
-    whole, done = 0, False
-    # special: /dev/stdout, a pipe
-    file = open(target if special else partial, "wb", buffering=0)
-
-    def write(text: str) -> None:
-        nonlocal whole
-        raw = text.encode()
-        with errors_naming(path):
-            if file.write(raw) < len(raw):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        whole += len(raw)
-
-    try:
-        yield write
-        done = True
-    finally:
-        file.close()
-        if not special and (done or whole):
-            os.truncate(partial, whole)
-            os.replace(partial, target)
-        elif not special:
-            partial.unlink(missing_ok=True)
 
 
 class Predictions:
@@ -70,7 +32,7 @@ class Predictions:
     ) -> None:
         self._settings, self._as_json, self._output = settings, as_json, output
         self._stack = contextlib.ExitStack()
-        self._write: Callable[[str], None] | None = None
+        self._write: Callable[[bytes], None] | None = None
         self._errors = RunningErrors()
         self.n_structures = 0
         self.n_extrapolating = 0
@@ -112,7 +74,7 @@ class Predictions:
         if self._write is not None:
             text = StringIO()
             write_extxyz(text, prediction)
-            self._write(text.getvalue())
+            self._write(text.getvalue().encode())
 
     def _warn(self, prediction: Prediction) -> None:
         finding, structure = prediction.finding, prediction.structure
@@ -212,6 +174,7 @@ def as_record(prediction: Prediction) -> dict[str, Any]:
         "file": structure.file,
         "frame": structure.index,
         "n_atoms": len(structure),
+        "symbols": structure.symbols,
         "energy": prediction.energy,
         "forces": prediction.forces_nc,
         "stress": prediction.stress_v,

@@ -109,7 +109,7 @@ class EpochTable:
 
 INGREDIENTS = {
     "packed": "pairs",
-    "vectors": "their vectors",
+    "vectors": "pair vectors",
     "inputs": "features and moments",
 }
 """What may be kept of the shards."""
@@ -117,28 +117,29 @@ INGREDIENTS = {
 
 def _word_memory(plan: MemoryPlan) -> str:
     """Return what is kept in RAM, what is not, and how much that is."""
-    names = dict(INGREDIENTS)
-    if not plan.forces:
-        names = {"inputs": "features"}
-    keeps, rest = [], []
+    names = INGREDIENTS if plan.forces else {"inputs": "features"}
+    keeps, recomputes = [], []
     for key, name in names.items():
-        n_shards, n_bytes = plan.kept[key]
-        if n_shards:
-            some = "" if n_shards == plan.n_shards else f" of {n_shards} parts"
+        n, n_bytes = plan.kept[key]
+        if n:
+            some = "" if n == plan.n_shards else f" of {n} of {plan.n_shards} shards"
             keeps.append(f"{name}{some} ({say_size(n_bytes)})")
-        if n_shards < plan.n_shards:
-            some = f" of {plan.n_shards - n_shards} parts" if n_shards else ""
-            rest.append(f"{name}{some}")
-    kept = f"keeps {', '.join(keeps)} in double precision" if keeps else "keeps nothing"
-    streamed = f"recomputes {', '.join(rest)} in each epoch" if rest else ""
-    parts = f"of {plan.n_shards} parts of the set " if plan.n_shards > 1 else ""
-    size = (
-        f"expected peak {say_size(plan.expected)}, budget {say_size(plan.budget.bytes)}"
-        f" ({plan.budget.reason})"
-    )
+        if n < plan.n_shards:
+            recomputes.append(
+                f"{name} of {plan.n_shards - n} of {plan.n_shards} shards"
+                if n
+                else name
+            )
+    words = [
+        "keeps " + (", ".join([*keeps, "double precision"]) if keeps else "nothing"),
+        "recomputes "
+        + (", ".join([*recomputes, "each time"]) if recomputes else "nothing"),
+        f"expected peak {say_size(plan.expected)}",
+        f"budget {say_size(plan.budget.bytes)}, {plan.budget.reason}",
+    ]
     if plan.expected > plan.budget.bytes:
-        size += "; less is not possible"
-    return "; ".join(text for text in (parts + kept, streamed, size) if text)
+        words.append("less is not possible")
+    return "; ".join(words)
 
 
 def report_training(

@@ -1,13 +1,22 @@
-"""What all descriptors have in common: their interface, and the layout of features."""
+"""A descriptor: parts that turn the environment of an atom into features.
+
+The parts say which features there are; their operators compute them, and what is needed
+of their derivatives, for chunks of atoms. The descriptor puts the features of all parts
+one after the other, and deals the chunks to threads.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from functools import cached_property
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 
 from annpot.kernels.environment import Neighbours
+from annpot.kernels.threads import share
+from annpot.pairs import plan_chunks
 from annpot.structures.structure import Array, Batch, Integers
 
 
@@ -27,8 +36,8 @@ class Features:
     feature_n: Integers
     """First feature of each atom in the flat array."""
     G_f: Array
-    state: Any
-    """What the descriptor keeps for derivatives (of the size of the features)."""
+    states: list[Any]
+    """What each operator keeps for derivatives (of the size of the features)."""
 
     def blocks(self, G_f: Array) -> list[Array]:
         """Return the matrices ``G_nf`` of each species in the flat array ``G_f``."""
@@ -42,30 +51,64 @@ class Features:
         ]
 
 
-def lay_out(batch: Batch, n_features_s: Integers) -> tuple[list[Integers], Integers]:
-    """Return the atoms of each species and the first feature of each atom."""
-    atoms_s = [np.flatnonzero(batch.species_n == s) for s in range(len(batch.species))]
-    feature_n = np.zeros(batch.n_atoms, dtype=np.int64)
-    first = 0
-    for atoms, n_features in zip(atoms_s, n_features_s, strict=True):
-        feature_n[atoms] = first + n_features * np.arange(len(atoms))
-        first += n_features * len(atoms)
-    return atoms_s, feature_n
+class Task(NamedTuple):
+    """Some chunks of atoms, and where their features lie."""
+
+    chunk_ki: Integers
+    """Rows of `annpot.pairs.plan_chunks`."""
+    neighbours: Neighbours
+    feature_n: Integers
+    """First feature of the part for each atom in the flat array of features."""
 
 
-class Descriptor(Protocol):
-    """A recipe that turns the environment of each atom into features.
+class Motion(NamedTuple):
+    """A direction in which atoms and cells move."""
 
-    All operations work on batches and cost O(neighbours); none stores derivatives.
+    V_nc: Array
+    structure_n: Integers
+    strain_scc: Array
+    """Strain rates: a pair moves by ``V_j - V_i + D @ strain``. Empty: none."""
+
+
+class Operator(Protocol):
+    """Computes some features of each atom; adds to arrays that are zero at first.
+
+    All operations cost O(neighbours) unless said otherwise; none stores derivatives.
     """
+
+    def make_state(self, n_atoms: int) -> Any:
+        """Return the arrays that features leave for their derivatives."""
+
+    def add_features(self, task: Task, state: Any, G_f: Array) -> None:
+        """Add the features of the atoms of some chunks, and set their state."""
+
+    def add_forces(
+        self, task: Task, state: Any, dEdG_f: Array, F_nc: Array, virial_ncc: Array
+    ) -> None:
+        """Add ``-sum_f dE/dG_f dG_f/dR`` to the rows of a buffer that the chunks say.
+
+        ``virial_ncc`` gets ``-sum_p D_p dE/dD_p`` over the pairs of each central atom;
+        shape=(0, 3, 3) if not wanted.
+        """
+
+    def add_tangents(
+        self, task: Task, state: Any, motion: Motion, Gdot_f: Array
+    ) -> None:
+        """Add ``sum dG_f/dR V + dG_f/dstrain strain``."""
+
+
+class Part(Protocol):
+    """A recipe for some features of each atom."""
+
+    type: ClassVar[str]
 
     @property
     def species(self) -> tuple[str, ...]:
-        """Chemical symbols of the species that the descriptor knows."""
+        """Chemical symbols of the species that the part knows."""
 
     @property
     def cutoffs(self) -> tuple[float, ...]:
-        """Ascending cutoff radii in angstrom: the shells of the pair list."""
+        """Ascending cutoff radii in angstrom."""
 
     @property
     def n_features_s(self) -> Integers:
@@ -74,8 +117,79 @@ class Descriptor(Protocol):
     def labels(self, species: str) -> list[str]:
         """Return a short name of each feature of a central species, in order."""
 
+    def operators(self, shells: tuple[float, ...]) -> list[Operator]:
+        """Return what computes the features, for pair lists with these shells."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the recipe as JSON-ready dictionary, with its ``type``."""
+
+    @classmethod
+    def from_dict(cls, recipe: Mapping[str, Any]) -> Part:
+        """Return the part that ``to_dict`` described.
+
+        Raises
+        ------
+        FileFormatError
+            If the recipe is malformed.
+        """
+
+
+@dataclass(frozen=True)
+class Descriptor:
+    """One part or several, whose features follow each other for each atom."""
+
+    parts: tuple[Part, ...]
+
+    @property
+    def species(self) -> tuple[str, ...]:
+        """Chemical symbols of the species that the descriptor knows."""
+        return self.parts[0].species
+
+    @cached_property
+    def cutoffs(self) -> tuple[float, ...]:
+        """Ascending cutoff radii in angstrom: the shells of the pair list."""
+        return tuple(sorted({cutoff for part in self.parts for cutoff in part.cutoffs}))
+
+    @cached_property
+    def n_features_s(self) -> Integers:
+        """Number of features of each central species."""
+        return np.asarray(sum(part.n_features_s for part in self.parts))
+
+    @cached_property
+    def operators(self) -> list[tuple[Integers, Operator]]:
+        """All operators, with the first feature of their part by central species."""
+        first_s = np.zeros(len(self.species), dtype=np.int64)
+        operators = []
+        for part in self.parts:
+            operators += [(first_s, op) for op in part.operators(self.cutoffs)]
+            first_s = first_s + part.n_features_s
+        return operators
+
+    def labels(self, species: str) -> list[str]:
+        """Return a short name of each feature of a central species, in order."""
+        return [label for part in self.parts for label in part.labels(species)]
+
     def compute_features(self, batch: Batch, neighbours: Neighbours) -> Features:
         """Return the features of all atoms."""
+        atoms_s, feature_n = _lay_out(batch, self.n_features_s)
+        sizes_s = np.array([len(atoms) for atoms in atoms_s])
+        features = Features(
+            batch,
+            neighbours,
+            atoms_s,
+            self.n_features_s,
+            feature_n,
+            np.zeros(int(sizes_s @ self.n_features_s)),
+            [operator.make_state(batch.n_atoms) for _, operator in self.operators],
+        )
+        chunk_ki = plan_chunks(batch)
+
+        def work(chunks: Sequence[int]) -> None:
+            for operator, task, state in self._tasks(features, chunk_ki[chunks]):
+                operator.add_features(task, state, features.G_f)
+
+        share(work, len(chunk_ki), _count_atoms(chunk_ki))
+        return features
 
     def compute_forces(
         self,
@@ -99,6 +213,27 @@ class Descriptor(Protocol):
         F_nc, virial_scc
             ``F = -sum_f dE/dG_f dG_f/dR`` and ``virial = -dE/dstrain``.
         """
+        batch = features.batch
+        n_atoms, chunk_ki = batch.n_atoms, _chunks(batch, structures)
+        rows = chunk_ki[:, 3] - chunk_ki[:, 2]
+        buffer = np.zeros((n_atoms if structures is not None else rows.sum(), 3))
+        virial_ncc = np.zeros((n_atoms if virials else 0, 3, 3))
+
+        def work(chunks: Sequence[int]) -> None:
+            for operator, task, state in self._tasks(features, chunk_ki[chunks]):
+                operator.add_forces(task, state, dEdG_f, buffer, virial_ncc)
+
+        share(work, len(chunk_ki), _count_atoms(chunk_ki))
+        F_nc = buffer
+        if len(buffer) != n_atoms:
+            F_nc = np.zeros((n_atoms, 3))
+            for (_, _, low, high, row), size in zip(chunk_ki, rows, strict=True):
+                F_nc[low:high] += buffer[row : row + size]
+        if not virials:
+            return F_nc, None
+        virial_scc = np.zeros((batch.n_structures, 3, 3))
+        np.add.at(virial_scc, batch.structure_n, virial_ncc)
+        return F_nc, virial_scc
 
     def compute_tangents(
         self,
@@ -110,8 +245,66 @@ class Descriptor(Protocol):
     ) -> Array:
         """Return ``sum dG_f/dR V + dG_f/dstrain strain``, laid out as the features.
 
-        With ``structures``, values of atoms in other structures are undefined.
+        With ``structures``, values of atoms in other structures are zero.
         """
+        chunk_ki = _chunks(features.batch, structures)
+        Gdot_f = np.zeros_like(features.G_f)
+        if strain_scc is None:
+            strain_scc = np.zeros((0, 3, 3))
+        motion = Motion(V_nc, features.batch.structure_n, strain_scc)
+
+        def work(chunks: Sequence[int]) -> None:
+            for operator, task, state in self._tasks(features, chunk_ki[chunks]):
+                operator.add_tangents(task, state, motion, Gdot_f)
+
+        share(work, len(chunk_ki), _count_atoms(chunk_ki))
+        return Gdot_f
+
+    def _tasks(
+        self, features: Features, chunk_ki: Integers
+    ) -> list[tuple[Operator, Task, Any]]:
+        """Return each operator with its task and its state."""
+        neighbours, species_n = features.neighbours, features.batch.species_n
+        return [
+            (
+                operator,
+                Task(chunk_ki, neighbours, features.feature_n + first_s[species_n]),
+                state,
+            )
+            for (first_s, operator), state in zip(
+                self.operators, features.states, strict=True
+            )
+        ]
 
     def to_dict(self) -> dict[str, Any]:
         """Return the recipe as JSON-ready dictionary, with its ``type``."""
+        recipes = [part.to_dict() for part in self.parts]
+        if len(recipes) == 1:
+            return recipes[0]
+        return {"type": "concatenation", "parts": recipes}
+
+
+def _lay_out(batch: Batch, n_features_s: Integers) -> tuple[list[Integers], Integers]:
+    """Return the atoms of each species and the first feature of each atom."""
+    atoms_s = [np.flatnonzero(batch.species_n == s) for s in range(len(batch.species))]
+    feature_n = np.zeros(batch.n_atoms, dtype=np.int64)
+    first = 0
+    for atoms, n_features in zip(atoms_s, n_features_s, strict=True):
+        feature_n[atoms] = first + n_features * np.arange(len(atoms))
+        first += n_features * len(atoms)
+    return atoms_s, feature_n
+
+
+def _chunks(batch: Batch, structures: Integers | None) -> Integers:
+    """Return the chunks of all atoms, or one for each of some structures.
+
+    Each of the latter adds to the rows of its own atoms.
+    """
+    if structures is None:
+        return plan_chunks(batch)
+    first, last = batch.first_s[structures], batch.first_s[structures + 1]
+    return np.stack([first, last, first, last, first], axis=1)
+
+
+def _count_atoms(chunk_ki: Integers) -> int:
+    return int((chunk_ki[:, 1] - chunk_ki[:, 0]).sum())

@@ -14,23 +14,27 @@ are ordered as aenet's: radial and angular plain, then radial and angular weight
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
-from annpot.descriptors.base import Features, lay_out
+from annpot.descriptors.base import Operator
+from annpot.descriptors.moments import (
+    Central,
+    Entry,
+    MomentsOperator,
+    Neighbourhood,
+    Row,
+    products,
+)
 from annpot.elements import SYMBOLS
 from annpot.errors import FileFormatError
-from annpot.kernels import moments
-from annpot.kernels.environment import Neighbours, Recipe, make_workspace
-from annpot.kernels.harmonics import recurrence_table
-from annpot.kernels.threads import share
-from annpot.pairs import plan_chunks
-from annpot.structures.structure import Array, Batch, Integers
+from annpot.kernels.recipe import CHEBYSHEV, SQUEEZED
+from annpot.structures.structure import Array, Integers
 
-MAX_ORDER, MAX_CUTOFF = 100, 100.0
+MAX_ORDER, MAX_CUTOFF, MAX_CHANNELS, MAX_FEATURES = 100, 100.0, 120, 10_000
 """Limits of sense, so that a malformed file cannot ask for all memory."""
 
 
@@ -40,12 +44,13 @@ class Expansion:
 
     order: int
     cutoff: float
+    radial_order: int | None = None
+    """Of the angular part, if it resolves distances too."""
 
 
-def aenet_weights(n_species: int) -> list[float]:
-    """Return aenet's weights: integers around 0, 0 itself only for odd numbers."""
-    half = n_species // 2
-    return [float(w) for w in range(-half, half + 1) if w != 0 or n_species % 2]
+def plain_and_weighted(weights_t: Sequence[float]) -> tuple[tuple[float, ...], ...]:
+    """Return aenet's channels: all species alike, and weighted if there are several."""
+    return ((1.0,) * len(weights_t), tuple(weights_t))[: len(weights_t)]
 
 
 def legendre_matrix(order: int) -> Array:
@@ -75,14 +80,19 @@ class Chebyshev:
         Chemical symbols.
     radial_s, angular_s
         Order and cutoff of both parts for each central species.
-    weights_st
-        Weight of neighbour species ``t`` around central species ``s``.
+    weights_sct
+        Weight of neighbour species ``t`` around central species ``s`` in channel ``c``.
+    mixed
+        Whether a resolved angular part also multiplies different channels.
     """
+
+    type: ClassVar[str] = "chebyshev"
 
     species: tuple[str, ...]
     radial_s: tuple[Expansion, ...]
     angular_s: tuple[Expansion, ...]
-    weights_st: tuple[tuple[float, ...], ...]
+    weights_sct: tuple[tuple[tuple[float, ...], ...], ...]
+    mixed: bool = True
 
     @cached_property
     def cutoffs(self) -> tuple[float, ...]:
@@ -90,168 +100,126 @@ class Chebyshev:
         parts = [p for p in self.radial_s + self.angular_s if p.order >= 0]
         return tuple(sorted({part.cutoff for part in parts}))
 
-    @property
-    def n_channels(self) -> int:
-        """Plain sums alone for one species, plain and weighted sums for several."""
-        return 1 if len(self.species) == 1 else 2
-
     @cached_property
     def n_features_s(self) -> Integers:
         """Number of features of each central species."""
-        return self.n_channels * np.array(
-            [
-                radial.order + angular.order + 2
-                for radial, angular in zip(self.radial_s, self.angular_s, strict=True)
-            ]
-        )
-
-    @cached_property
-    def _recipe(self) -> Recipe:
-        """The parameters as the kernel reads them."""
-        radial, angular = self.radial_s, self.angular_s
-        shell = {cutoff: k for k, cutoff in enumerate(self.cutoffs)}
-        weights_st = np.array(self.weights_st)
-        channels = [np.ones_like(weights_st), weights_st][: self.n_channels]
-        l_max = max(0, *(part.order for part in angular))
-        return Recipe(
-            radial_order_s=np.array([part.order for part in radial]),
-            radial_cutoff_s=np.array([part.cutoff for part in radial]),
-            radial_shell_s=np.array([shell.get(part.cutoff, 0) for part in radial]),
-            angular_order_s=np.array([part.order for part in angular]),
-            angular_cutoff_s=np.array([part.cutoff for part in angular]),
-            angular_shell_s=np.array([shell.get(part.cutoff, 0) for part in angular]),
-            weights_sct=np.ascontiguousarray(np.stack(channels, axis=1)),
-            legendre_al=legendre_matrix(l_max),
-            harmonics=recurrence_table(l_max),
-        )
+        return np.array([len(self.labels(symbol)) for symbol in self.species])
 
     def labels(self, species: str) -> list[str]:
         """Return a short name of each feature of a central species, in order."""
         s = self.species.index(species)
-        parts = (("radial", self.radial_s[s]), ("angular", self.angular_s[s]))
-        return [
-            f"{name} {a}{suffix}"
-            for suffix in ("", " weighted")[: self.n_channels]
-            for name, part in parts
-            for a in range(part.order + 1)
+        radial, angular = self.radial_s[s], self.angular_s[s]
+        suffixes = _suffixes(len(self.weights_sct[s]))
+        radials = [
+            [f"radial {a}{suffix}" for a in range(radial.order + 1)]
+            for suffix in suffixes
+        ]
+        if angular.radial_order is None:
+            angulars = [
+                [f"angular {a}{suffix}" for a in range(angular.order + 1)]
+                for suffix in suffixes
+            ]
+            pairs = zip(radials, angulars, strict=True)
+            return [label for pair in pairs for part in pair for label in part]
+        n = angular.radial_order + 1
+        names = [f"{k}{suffix}" for suffix in suffixes for k in range(n)]
+        return [label for part in radials for label in part] + [
+            f"angular {l} of {names[a]}, {names[b]}"
+            for a, b in products(self._blocks(s))
+            for l in range(angular.order + 1)  # noqa: E741
         ]
 
-    def compute_features(self, batch: Batch, neighbours: Neighbours) -> Features:
-        """Return the features of all atoms."""
-        atoms_s, feature_n = lay_out(batch, self.n_features_s)
-        sizes_s = np.array([len(atoms) for atoms in atoms_s])
-        recipe = self._recipe
-        G_f = np.empty(int(sizes_s @ self.n_features_s))
-        A_ncm = np.empty((batch.n_atoms, self.n_channels, len(recipe.harmonics) ** 2))
-        chunk_ki = plan_chunks(batch)
+    def check_size(self) -> None:
+        """Check that there are not absurdly many features.
 
-        def work(chunks: Sequence[int]) -> None:
-            moments.compute_features(
-                chunk_ki[chunks],
-                neighbours,
-                recipe,
-                feature_n,
-                make_workspace(recipe),
-                G_f,
-                A_ncm,
+        Raises
+        ------
+        ValueError
+            If there are.
+        """
+        for s, (radial, angular) in enumerate(
+            zip(self.radial_s, self.angular_s, strict=True)
+        ):
+            n = sum(m * (m + 1) // 2 for m in self._blocks(s)) * (angular.order + 1)
+            n += len(self.weights_sct[s]) * (radial.order + 1)
+            if n > MAX_FEATURES:
+                raise ValueError(f"{n} features, expected up to {MAX_FEATURES}")
+
+    def _blocks(self, s: int) -> list[int]:
+        """Return the sizes of the blocks of channels that are multiplied."""
+        n, channels = (self.angular_s[s].radial_order or 0) + 1, self.weights_sct[s]
+        if self.angular_s[s].order < 0:
+            return []
+        if self.mixed and self.angular_s[s].radial_order is not None:
+            return [n * len(channels)]
+        return [n] * len(channels)
+
+    def operators(self, shells: tuple[float, ...]) -> list[Operator]:
+        """Return what computes the features, for pair lists with these shells."""
+        centrals = [self._central(s) for s in range(len(self.species))]
+        return [MomentsOperator(centrals, shells)]
+
+    def _central(self, s: int) -> Central:
+        radial, angular = self.radial_s[s], self.angular_s[s]
+        n_radial, l_max = radial.order + 1, angular.order
+        resolved = angular.radial_order is not None
+        n = (angular.radial_order or 0) + 1 if l_max >= 0 else 0
+        stride = n_radial if resolved else n_radial + l_max + 1
+        kind = SQUEEZED if resolved else CHEBYSHEV
+        weights_ct = self.weights_sct[s]
+        neighbourhoods = [
+            Neighbourhood(
+                two_body=[Row(CHEBYSHEV, n_radial, radial.cutoff)] if n_radial else [],
+                moments=[Row(kind, n, angular.cutoff)] if n else [],
+                to_features=[
+                    Entry(a, c * stride + a, weights_t[t])
+                    for c, weights_t in enumerate(weights_ct)
+                    for a in range(n_radial)
+                ],
+                to_channels=[
+                    Entry(k, c * n + k, weights_t[t])
+                    for c, weights_t in enumerate(weights_ct)
+                    for k in range(n)
+                ],
             )
-
-        share(work, len(chunk_ki), _count_atoms(chunk_ki))
-        state = (chunk_ki, A_ncm, batch.structure_n)
-        return Features(
-            batch, neighbours, atoms_s, self.n_features_s, feature_n, G_f, state
-        )
-
-    def compute_forces(
-        self,
-        features: Features,
-        dEdG_f: Array,
-        *,
-        virials: bool = False,
-        structures: Integers | None = None,
-    ) -> tuple[Array, Array | None]:
-        """Return forces and, if wanted, the virials of the structures."""
-        chunk_ki, A_ncm, structure_n = features.state
-        n_atoms = features.batch.n_atoms
-        if structures is not None:
-            chunk_ki = _one_chunk_each(features.batch, structures)
-        rows = chunk_ki[:, 3] - chunk_ki[:, 2]
-        buffer = np.zeros((n_atoms if structures is not None else rows.sum(), 3))
-        virial_ncc = np.zeros((n_atoms if virials else 0, 3, 3))
-
-        def work(chunks: Sequence[int]) -> None:
-            moments.add_forces(
-                chunk_ki[chunks],
-                features.neighbours,
-                self._recipe,
-                features.feature_n,
-                make_workspace(self._recipe),
-                A_ncm,
-                dEdG_f,
-                buffer,
-                virial_ncc,
-            )
-
-        share(work, len(chunk_ki), _count_atoms(chunk_ki))
-        F_nc = buffer
-        if len(buffer) != n_atoms:
-            F_nc = np.zeros((n_atoms, 3))
-            for (_, _, low, high, row), size in zip(chunk_ki, rows, strict=True):
-                F_nc[low:high] += buffer[row : row + size]
-        if not virials:
-            return F_nc, None
-        virial_scc = np.zeros((features.batch.n_structures, 3, 3))
-        np.add.at(virial_scc, structure_n, virial_ncc)
-        return F_nc, virial_scc
-
-    def compute_tangents(
-        self,
-        features: Features,
-        V_nc: Array,
-        strain_scc: Array | None = None,
-        *,
-        structures: Integers | None = None,
-    ) -> Array:
-        """Return ``sum dG_f/dR V + dG_f/dstrain strain``, laid out as the features."""
-        chunk_ki, A_ncm, structure_n = features.state
-        if structures is not None:
-            chunk_ki = _one_chunk_each(features.batch, structures)
-        Gdot_f = np.empty_like(features.G_f)
-        if strain_scc is None:
-            strain_scc = np.zeros((0, 3, 3))
-
-        def work(chunks: Sequence[int]) -> None:
-            moments.compute_tangents(
-                chunk_ki[chunks],
-                features.neighbours,
-                self._recipe,
-                features.feature_n,
-                make_workspace(self._recipe),
-                A_ncm,
-                V_nc,
-                structure_n,
-                strain_scc,
-                Gdot_f,
-            )
-
-        share(work, len(chunk_ki), _count_atoms(chunk_ki))
-        return Gdot_f
+            for t in range(len(self.species))
+        ]
+        blocks = self._blocks(s)
+        features: list[tuple[int, int, Sequence[float]]]
+        if resolved:
+            first = n_radial * len(weights_ct)
+            features = [
+                (first + q * (l_max + 1) + l, q, np.eye(l_max + 1)[l])
+                for q in range(len(products(blocks)))
+                for l in range(l_max + 1)  # noqa: E741
+            ]
+        else:
+            features = [
+                (c * stride + n_radial + a, c, legendre_matrix(l_max)[a])
+                for c in range(len(blocks))
+                for a in range(l_max + 1)
+            ]
+        return Central(l_max, neighbourhoods, blocks, features)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the recipe as JSON-ready dictionary, with its ``type``."""
         return {
-            "type": "chebyshev",
+            "type": self.type,
+            "mixed": self.mixed,
             "central": {
                 symbol: {
                     "radial": {"order": radial.order, "cutoff": radial.cutoff},
-                    "angular": {"order": angular.order, "cutoff": angular.cutoff},
-                    "weights": dict(zip(self.species, weights, strict=True)),
+                    "angular": asdict(angular),
+                    "channels": [
+                        dict(zip(self.species, weights_t, strict=True))
+                        for weights_t in weights_ct
+                    ],
                 }
-                for symbol, radial, angular, weights in zip(
+                for symbol, radial, angular, weights_ct in zip(
                     self.species,
                     self.radial_s,
                     self.angular_s,
-                    self.weights_st,
+                    self.weights_sct,
                     strict=True,
                 )
             },
@@ -275,11 +243,10 @@ class Chebyshev:
                 species=species,
                 radial_s=tuple(_expansion(central[s]["radial"]) for s in species),
                 angular_s=tuple(_expansion(central[s]["angular"]) for s in species),
-                weights_st=tuple(
-                    tuple(float(central[s]["weights"][t]) for t in species)
-                    for s in species
-                ),
+                weights_sct=tuple(_channels(central[s], species) for s in species),
+                mixed=bool(recipe.get("mixed", True)),
             )
+            descriptor.check_size()
         except (
             KeyError,
             TypeError,
@@ -290,8 +257,6 @@ class Chebyshev:
             raise FileFormatError(
                 f"malformed Chebyshev descriptor: {error!r}"
             ) from None
-        if not np.isfinite(descriptor.weights_st).all():
-            raise FileFormatError("malformed Chebyshev descriptor: weight not finite")
         if not descriptor.cutoffs or not set(species) <= set(SYMBOLS[1:]):
             raise FileFormatError(
                 "malformed Chebyshev descriptor: no part or no element"
@@ -301,18 +266,36 @@ class Chebyshev:
 
 def _expansion(part: Mapping[str, Any]) -> Expansion:
     order, cutoff = part["order"], float(part["cutoff"])
+    radial_order = part.get("radial_order")
     if type(order) is not int or not -1 <= order <= MAX_ORDER:
         raise ValueError(f"order {order!r}, expected -1 to {MAX_ORDER}")
+    if radial_order is not None and (
+        type(radial_order) is not int or not 0 <= radial_order <= MAX_ORDER
+    ):
+        raise ValueError(f"radial_order {radial_order!r}, expected 0 to {MAX_ORDER}")
     if not 0.0 < cutoff <= MAX_CUTOFF:
         raise ValueError(f"cutoff {cutoff!r}, expected up to {MAX_CUTOFF} angstrom")
-    return Expansion(order, cutoff)
+    return Expansion(order, cutoff, radial_order)
 
 
-def _one_chunk_each(batch: Batch, structures: Integers) -> Integers:
-    """Return a chunk for each of some structures that adds to their own rows."""
-    first, last = batch.first_s[structures], batch.first_s[structures + 1]
-    return np.stack([first, last, first, last, first], axis=1)
+def _channels(
+    central: Mapping[str, Any], species: tuple[str, ...]
+) -> tuple[tuple[float, ...], ...]:
+    """Return the weights of each channel; `weights` is what aenet's sets had alone."""
+    if "channels" in central:
+        rows = central["channels"]
+    else:
+        rows = [dict.fromkeys(species, 1.0), central["weights"]][: len(species)]
+    if not isinstance(rows, list) or not 0 < len(rows) <= MAX_CHANNELS:
+        raise ValueError(f"channels, expected 1 to {MAX_CHANNELS}")
+    weights_ct = tuple(tuple(float(row[t]) for t in species) for row in rows)
+    if not np.isfinite(weights_ct).all():
+        raise ValueError("weight not finite")
+    return weights_ct
 
 
-def _count_atoms(chunk_ki: Integers) -> int:
-    return int((chunk_ki[:, 1] - chunk_ki[:, 0]).sum())
+def _suffixes(n_channels: int) -> list[str]:
+    """Return what tells the channels apart in names of features."""
+    if n_channels <= 2:
+        return ["", " weighted"][:n_channels]
+    return ["", *(f" weighted-{c}" for c in range(1, n_channels))]

@@ -49,41 +49,28 @@ def recurrence_table(l_max: int) -> NDArray[np.float64]:
 
 
 @inline
-def add_harmonics(u: Any, w: Any, l_max: int, table: Any, sums: Any) -> None:
-    """Add ``w C_lm(u)`` to the lane accumulators ``sums``."""
+def set_harmonics(u: Any, l_max: int, table: Any, Y: Any) -> None:
+    """Set ``C_lm(u)`` in lanes."""
     x, y, z = u
-    cosine, sine = w, splat(0.0)
+    cosine, sine = splat(1.0), splat(0.0)
     for m in range(l_max + 1):
         previous, q = splat(0.0), splat(table[m, m, 0])
         for l in range(m, l_max + 1):  # noqa: E741
             if l > m:
                 previous, q = q, table[m, l, 0] * z * q - table[m, l, 1] * previous
-            i = (l * l + l + m) * WIDTH
-            store(sums, i, load(sums, i) + cosine * q)
+            i = l * l + l
+            store(Y, (i + m) * WIDTH, cosine * q)
             if m > 0:
-                i = (l * l + l - m) * WIDTH
-                store(sums, i, load(sums, i) + sine * q)
+                store(Y, (i - m) * WIDTH, sine * q)
         cosine, sine = x * cosine - y * sine, x * sine + y * cosine
 
 
 @inline
-def set_contraction(l_max: int, table: Any, B_m: Any, b_mlk: Any) -> None:
-    """Lay out the coefficients ``B_lm`` as `contract_harmonics` reads them."""
-    for m in range(l_max + 1):
-        for l in range(m, l_max + 1):  # noqa: E741
-            i = l * l + l
-            b_mlk[m, l, 0] = B_m[i + m]
-            b_mlk[m, l, 1] = B_m[i - m]
-            if m == 0:
-                b_mlk[m, l, 1] = 0.0
-            else:
-                b_mlk[m, l, 2] = table[m, l, 2] * B_m[i + m - 1]
-                b_mlk[m, l, 3] = table[m, l, 2] * B_m[i - m + 1] if m > 1 else 0.0
+def contract_harmonics(u: Any, l_max: int, table: Any, B: Any, D: Any) -> Any:
+    """Return ``sum_lm D_lm C_lm(u)`` and the gradient of ``sum_lm B_lm C_lm(u)``.
 
-
-@inline
-def contract_harmonics(u: Any, l_max: int, table: Any, b_mlk: Any) -> Any:
-    """Return ``f = sum_lm B_lm C_lm(u)`` and its derivatives by x, y and z."""
+    The coefficients lie in lanes, as the harmonics of `set_harmonics`.
+    """
     x, y, z = u
     zero = splat(0.0)
     f, dx, dy, dz = zero, zero, zero, zero
@@ -92,14 +79,22 @@ def contract_harmonics(u: Any, l_max: int, table: Any, b_mlk: Any) -> Any:
     for m in range(l_max + 1):
         previous, q = zero, splat(table[m, m, 0])
         v, w, dv, dw = zero, zero, zero, zero
+        fv, fw = zero, zero
         for l in range(m, l_max + 1):  # noqa: E741
             if l > m:
                 previous, q = q, table[m, l, 0] * z * q - table[m, l, 1] * previous
-            v = v + b_mlk[m, l, 0] * q
-            w = w + b_mlk[m, l, 1] * q
-            dv = dv + b_mlk[m, l, 2] * q
-            dw = dw + b_mlk[m, l, 3] * q
-        f = f + cosine * v + sine * w
+            i = (l * l + l) * WIDTH
+            mi = m * WIDTH
+            fv = fv + load(D, i + mi) * q
+            if m > 0:
+                v = v + load(B, i + mi) * q
+                w = w + load(B, i - mi) * q
+                fw = fw + load(D, i - mi) * q
+                kq = table[m, l, 2] * q
+                dv = dv + load(B, i + mi - WIDTH) * kq
+                if m > 1:
+                    dw = dw + load(B, i - mi + WIDTH) * kq
+        f = f + cosine * fv + sine * fw
         dx = dx + (1.0 * m) * (cosine_below * v + sine_below * w)
         dy = dy + (1.0 * m) * (cosine_below * w - sine_below * v)
         dz = dz + cosine_below * dv + sine_below * dw
@@ -109,10 +104,10 @@ def contract_harmonics(u: Any, l_max: int, table: Any, b_mlk: Any) -> Any:
 
 
 @inline
-def add_harmonic_tangents(
-    u: Any, udot: Any, w: Any, wdot: Any, l_max: int, table: Any, sums: Any
+def set_harmonic_tangents(
+    u: Any, udot: Any, l_max: int, table: Any, Y: Any, Ydot: Any
 ) -> None:
-    """Add ``d/dt [w C_lm(u)]`` to the lane accumulators ``sums``, tangents given."""
+    """Set ``C_lm(u)`` and their time derivatives in lanes, for ``du/dt`` tangential."""
     x, y, z = u
     xdot, ydot, zdot = udot
     zero = splat(0.0)
@@ -120,22 +115,24 @@ def add_harmonic_tangents(
     cosine_below, sine_below = zero, zero
     for m in range(l_max + 1):
         previous, q = zero, splat(table[m, m, 0])
-        c = wdot * cosine + (1.0 * m) * w * (cosine_below * xdot - sine_below * ydot)
-        s = wdot * sine + (1.0 * m) * w * (sine_below * xdot + cosine_below * ydot)
-        cz = w * zdot * cosine_below
-        sz = w * zdot * sine_below
+        c = (1.0 * m) * (cosine_below * xdot - sine_below * ydot)
+        s = (1.0 * m) * (sine_below * xdot + cosine_below * ydot)
+        cz = zdot * cosine_below
+        sz = zdot * sine_below
         for l in range(m, l_max + 1):  # noqa: E741
             if l > m:
                 previous, q = q, table[m, l, 0] * z * q - table[m, l, 1] * previous
             i = (l * l + l) * WIDTH
             mi = m * WIDTH
-            store(sums, i + mi, load(sums, i + mi) + c * q)
+            store(Y, i + mi, cosine * q)
+            store(Ydot, i + mi, c * q)
             if m > 0:
+                store(Y, i - mi, sine * q)
+                store(Ydot, i - mi, s * q)
                 kq = table[m, l, 2] * q
-                store(sums, i - mi, load(sums, i - mi) + s * q)
                 mi = mi - WIDTH
-                store(sums, i + mi, load(sums, i + mi) + cz * kq)
+                store(Ydot, i + mi, load(Ydot, i + mi) + cz * kq)
                 if m > 1:
-                    store(sums, i - mi, load(sums, i - mi) + sz * kq)
+                    store(Ydot, i - mi, load(Ydot, i - mi) + sz * kq)
         cosine_below, sine_below = cosine, sine
         cosine, sine = x * cosine - y * sine, x * sine + y * cosine

@@ -1,18 +1,21 @@
 """The moments kernel: features of atomic environments in O(neighbours).
 
-The angular sum over pairs of neighbours factorises by the addition theorem of
-spherical harmonics (``annpot/descriptors/README.md``). For each central atom, with
-``t`` the species of a neighbour and ``s_ct`` its weight in channel ``c``:
+Sums over pairs of neighbours factorise by the addition theorem of spherical harmonics
+(``annpot/descriptors/README.md``). For each central atom, with functions ``phi_k`` of
+the distance that may depend on the species of central atom and neighbour:
 
-    R_ca  = sum_j s_ct fc(r_j; Rr) T_a(x_j)           radial features
-    A_clm = sum_j s_ct fc(r_j; Ra) C_lm(u_j)          moments
-    S_cl  = (sum_m A_clm^2 - sum_j s_ct^2 fc^2) / 2   = sum_{j<k} w_j w_k P_l(cos jik)
-    Q_ca  = sum_l M_al S_cl                           angular features
+    R_k    = sum_j phi_k(r_j)                         two-body sums
+    M_k,lm = sum_j phi_k(r_j) C_lm(u_j)               moments, per neighbour species
+    A_a,lm = sum w M_k,lm                             channels: species are mixed here
+    U_ab,l = (sum_m A_a,lm A_b,lm - self_ab) / 2      products of channels
+           = sum over pairs of neighbours of phi_a phi_b P_l(cos theta), where the
+             self term takes out that a neighbour pairs with itself
+    G_f    = sum w R_k + sum w U_ab,l                 features, by sparse maps
 
-The features of an atom are [R_0a, Q_0a, R_1a, Q_1a, ...]. Three operations, each one
-pass over the neighbours, side by side: `compute_features`, `add_forces` (the product
-of a vector with the features' derivatives) and `compute_tangents` (of the derivatives
-with a vector). Nothing that grows with neighbours x features is stored.
+Three operations, each one pass over the neighbours, side by side: `add_features`,
+`add_forces` (the product of a vector with the features' derivatives) and `add_tangents`
+(of the derivatives with a vector). Nothing that grows with neighbours x features is
+stored.
 
 Atoms are dealt to threads in chunks that do not depend on the number of threads, and
 each sum has a fixed order: results are the same bits on any number of threads.
@@ -23,102 +26,152 @@ from __future__ import annotations
 from typing import Any
 
 from annpot.kernels.compilation import compiled
-from annpot.kernels.environment import (
-    add_self,
-    add_to_channels,
-    clear,
-    count_pairs,
-    load_block,
-)
+from annpot.kernels.environment import clear, count_pairs, load_block
 from annpot.kernels.harmonics import (
-    add_harmonic_tangents,
-    add_harmonics,
     contract_harmonics,
-    set_contraction,
+    set_harmonic_tangents,
+    set_harmonics,
 )
-from annpot.kernels.lanes import WIDTH, load, splat, store, total
-from annpot.kernels.radial import (
-    add_chebyshev,
-    add_chebyshev_pair,
-    contract_chebyshev,
-    cosine_cutoff,
-    inline,
-    set_derivative_coefficients,
-)
+from annpot.kernels.lanes import WIDTH, load, splat, store, total, totals
+from annpot.kernels.radial import inline
+from annpot.kernels.recipe import set_radial
 
 kernel = compiled(fastmath={"contract"}, nogil=True, _nrt=False)
 
 
-@kernel
-def _sum_neighbours(n: int, neighbours: Any, recipe: Any, work: Any) -> None:
-    """Sum radial functions, moments and squares over the neighbours of atom ``n``."""
-    s = neighbours.species_n[n]
-    n_radial, l_max = recipe.radial_order_s[s] + 1, recipe.angular_order_s[s]
-    n_moments = (l_max + 1) ** 2
-    r_cut, a_cut = recipe.radial_cutoff_s[s], recipe.angular_cutoff_s[s]
-    weights_ct = recipe.weights_sct[s]
-    r_far = max(r_cut, a_cut) + 1.0
-    clear(work.radial_channels, len(weights_ct) * n_radial)
-    clear(work.moment_channels, len(weights_ct) * n_moments)
-    work.self_c[:] = 0.0
+@inline
+def _reduce(lanes: Any, count: int, sums: Any) -> None:
+    """Set ``sums`` to the totals of lane accumulators."""
+    for i in range(0, count, WIDTH):
+        store(sums, i, totals(lanes, i * WIDTH))
 
-    for t in range(neighbours.n_species):
-        first, radial, angular = count_pairs(neighbours, recipe, n, s, t)
-        count = max(radial, angular)
-        if count == 0:
-            continue
-        squares = splat(0.0)
-        for b in range(0, count, WIDTH):
-            u, r, _ = load_block(neighbours.D_cp, first + b, count - b, r_far)
-            if b < radial:
-                f, _ = cosine_cutoff(r, r_cut)
-                x = (2.0 / r_cut) * r - 1.0
-                add_chebyshev(x, f, n_radial - 1, work.radial_group)
-            if b < angular:
-                f, _ = cosine_cutoff(r, a_cut)
-                squares = squares + f * f
-                add_harmonics(u, f, l_max, recipe.harmonics, work.moment_group)
-        add_to_channels(
-            work.radial_group, n_radial, weights_ct, t, work.radial_channels
-        )
-        add_to_channels(
-            work.moment_group, n_moments, weights_ct, t, work.moment_channels
-        )
-        add_self(weights_ct, t, total(squares), work.self_c)
+
+@inline
+def _rows(recipe: Any, g: int) -> Any:
+    """Return the rows of two-body and of moment functions of group ``g``."""
+    first, middle = recipe.radial.first_g[g], recipe.middle_g[g]
+    return (first, middle), (middle, recipe.radial.first_g[g + 1])
 
 
 @kernel
-def _set_features(recipe: Any, s: int, work: Any, G_f: Any, A_cm: Any, f: int) -> None:
-    """Set the features from ``f`` on, and the moments, of an atom of species ``s``."""
-    n_radial, l_max = recipe.radial_order_s[s] + 1, recipe.angular_order_s[s]
-    n_moments = (l_max + 1) ** 2
-    for c in range(len(A_cm)):
-        for a in range(n_radial):
-            G_f[f] = total(load(work.radial_channels, (c * n_radial + a) * WIDTH))
-            f += 1
-        for m in range(n_moments):
-            A_cm[c, m] = total(load(work.moment_channels, (c * n_moments + m) * WIDTH))
-        G_f[f : f + l_max + 1] = 0.0
-        for l in range(l_max + 1):  # noqa: E741
-            power = -work.self_c[c]
-            for m in range(l * l, (l + 1) ** 2):
-                power += A_cm[c, m] ** 2
-            for a in range(l, l_max + 1, 2):
-                G_f[f + a] += 0.5 * recipe.legendre_al[a, l] * power
-        f += l_max + 1
+def _sum_group(
+    g: int, l_max: int, pairs: Any, neighbours: Any, recipe: Any, work: Any
+) -> None:
+    """Sum radial functions, moments and squares over neighbours of one species."""
+    first, two, three = pairs
+    n_two, n_three, n_lm = recipe.n_two_g[g], recipe.n_three_g[g], (l_max + 1) ** 2
+    square, squares = recipe.first_square_g[g], recipe.first_square_g[g + 1]
+    two_rows, three_rows = _rows(recipe, g)
+    clear(work.two, n_two)
+    clear(work.moments, n_three * n_lm)
+    clear(work.squares, squares - square)
+    count = max(two, three)
+    for b in range(0, count, WIDTH):
+        p = first + b
+        u, r, _ = load_block(neighbours.D_cp, p, count - b, recipe.r_far)
+        if b < two:
+            set_radial(recipe.radial, two_rows, r, False, work.phi, work.slopes)
+            for k in range(n_two):
+                i = k * WIDTH
+                store(work.two, i, load(work.two, i) + load(work.phi, i))
+        if b < three:
+            set_radial(recipe.radial, three_rows, r, False, work.phi, work.slopes)
+            set_harmonics(u, l_max, recipe.harmonics, work.Y)
+            for k in range(n_three):
+                f = load(work.phi, k * WIDTH)
+                for m in range(n_lm):
+                    i = (k * n_lm + m) * WIDTH
+                    moment = load(work.moments, i)
+                    store(work.moments, i, moment + f * load(work.Y, m * WIDTH))
+            for i in range(squares - square):
+                k, q = recipe.square_ik[square + i]
+                f = load(work.phi, k * WIDTH) * load(work.phi, q * WIDTH)
+                store(work.squares, i * WIDTH, load(work.squares, i * WIDTH) + f)
+    _reduce(work.two, n_two, work.two_k)
+    _reduce(work.moments, n_three * n_lm, work.moment_ki)
+    _reduce(work.squares, squares - square, work.square_i)
+
+
+@inline
+def _add_group(
+    g: int, n_lm: int, recipe: Any, work: Any, G_f: Any, f: int, A: Any
+) -> None:
+    """Add the sums of a group to features, channels and self terms."""
+    to = recipe.features_of_two
+    for i in range(to.first_g[g], to.first_g[g + 1]):
+        G_f[f + to.to_i[i]] += to.weight_i[i] * work.two_k[to.from_i[i]]
+    to = recipe.channels_of_moments
+    for i in range(to.first_g[g], to.first_g[g + 1]):
+        weight, first, a = to.weight_i[i], to.from_i[i] * n_lm, to.to_i[i]
+        for m in range(n_lm):
+            A[m * recipe.n_padded + a] += weight * work.moment_ki[first + m]
+    to = recipe.selves_of_squares
+    for i in range(to.first_g[g], to.first_g[g + 1]):
+        work.self_q[to.to_i[i]] += to.weight_i[i] * work.square_i[to.from_i[i]]
+
+
+@inline
+def _row_of_product(A: Any, B: Any, a: int, degree: int, v: int, stride: int) -> Any:
+    """Return ``sum_m A_a,lm B_b,lm`` for eight channels b from ``v`` on."""
+    row = splat(0.0)
+    for m in range(degree**2, (degree + 1) ** 2):
+        row = row + A[m * stride + a] * load(B, m * stride + v)
+    return row
 
 
 @kernel
-def compute_features(
+def _set_products(s: int, l_max: int, recipe: Any, work: Any, A: Any) -> None:
+    """Set the products of the channels ``A`` in ``work.U``."""
+    q, stride = 0, recipe.n_padded
+    for block in range(recipe.block_si[s], recipe.block_si[s + 1]):
+        start, stop = recipe.start_i[block], recipe.stop_i[block]
+        for a in range(start, stop):
+            for l in range(l_max + 1):  # noqa: E741
+                for v in range(a // WIDTH * WIDTH, stop, WIDTH):
+                    store(work.row, v, _row_of_product(A, A, a, l, v, stride))
+                for b in range(a, stop):
+                    U = work.row[b] - work.self_q[q + b - a]
+                    work.U[(q + b - a) * (l_max + 1) + l] = 0.5 * U
+            q += stop - a
+
+
+@kernel
+def _set_product_tangents(s: int, l_max: int, recipe: Any, work: Any, A: Any) -> None:
+    """Set the tangents of the products in ``work.U``, those of channels given."""
+    q, stride = 0, recipe.n_padded
+    for block in range(recipe.block_si[s], recipe.block_si[s + 1]):
+        start, stop = recipe.start_i[block], recipe.stop_i[block]
+        for a in range(start, stop):
+            for l in range(l_max + 1):  # noqa: E741
+                for v in range(a // WIDTH * WIDTH, stop, WIDTH):
+                    row = _row_of_product(A, work.Adot, a, l, v, stride)
+                    row = row + _row_of_product(work.Adot, A, a, l, v, stride)
+                    store(work.row, v, row)
+                for b in range(a, stop):
+                    U = work.row[b] - work.self_q[q + b - a]
+                    work.U[(q + b - a) * (l_max + 1) + l] = 0.5 * U
+            q += stop - a
+
+
+@inline
+def _add_products(s: int, recipe: Any, work: Any, G_f: Any, f: int) -> None:
+    """Add the products of channels to the features."""
+    to = recipe.features_of_products
+    for i in range(to.first_g[s], to.first_g[s + 1]):
+        G_f[f + to.to_i[i]] += to.weight_i[i] * work.U[to.from_i[i]]
+
+
+@kernel
+def add_features(
     chunk_ki: Any,
     neighbours: Any,
     recipe: Any,
     feature_n: Any,
     work: Any,
     G_f: Any,
-    A_ncm: Any,
+    A_ni: Any,
 ) -> None:
-    """Set the features and moments of the atoms of some chunks.
+    """Add the features, and set the moments, of the atoms of some chunks.
 
     Parameters
     ----------
@@ -126,84 +179,130 @@ def compute_features(
         Rows of `annpot.pairs.plan_chunks`.
     G_f
         All features; those of atom n from ``feature_n[n]`` on.
-    A_ncm
-        Moments; shape=(n_atoms, n_channels, (largest angular order + 1)^2).
+    A_ni
+        Zeros, for the moments in all channels: ``A_a,lm`` at ``lm n_padded + a``.
     """
     for k in range(len(chunk_ki)):
         for n in range(chunk_ki[k, 0], chunk_ki[k, 1]):
-            _sum_neighbours(n, neighbours, recipe, work)
-            s = neighbours.species_n[n]
-            _set_features(recipe, s, work, G_f, A_ncm[n], feature_n[n])
+            s, f, A = neighbours.species_n[n], feature_n[n], A_ni[n]
+            l_max = recipe.l_max_s[s]
+            work.self_q[:] = 0.0
+            for t in range(neighbours.n_species):
+                g = s * neighbours.n_species + t
+                pairs = count_pairs(neighbours, recipe, n, g, t)
+                if max(pairs[1], pairs[2]) == 0:
+                    continue
+                _sum_group(g, l_max, pairs, neighbours, recipe, work)
+                _add_group(g, (l_max + 1) ** 2, recipe, work, G_f, f, A)
+            _set_products(s, l_max, recipe, work, A)
+            _add_products(s, recipe, work, G_f, f)
 
 
 @kernel
-def _set_contraction_of_atom(
-    recipe: Any, s: int, work: Any, dEdG_f: Any, f: int, A_cm: Any
+def _set_channel_gradient(
+    s: int, l_max: int, recipe: Any, work: Any, dEdG_f: Any, f: int, A: Any
 ) -> None:
-    """Set ``B_clm = h_cl A_clm`` and ``sum_l h_cl``, ``h_cl = sum_a M_al dE/dQ_ca``."""
-    n_radial, l_max = recipe.radial_order_s[s] + 1, recipe.angular_order_s[s]
-    for c in range(len(A_cm)):
-        f += n_radial
-        work.self_c[c] = 0.0
-        for l in range(l_max + 1):  # noqa: E741
-            h = 0.0
-            for a in range(l, l_max + 1, 2):
-                h += recipe.legendre_al[a, l] * dEdG_f[f + a]
-            work.self_c[c] += h
+    """Set ``dE/dA`` in ``work.B`` and ``dE/dself`` in ``work.self_q``."""
+    stride, n_l = recipe.n_padded, l_max + 1
+    to = recipe.features_of_products
+    work.U[:] = 0.0
+    for i in range(to.first_g[s], to.first_g[s + 1]):
+        work.U[to.from_i[i]] += to.weight_i[i] * dEdG_f[f + to.to_i[i]]
+    work.B[: n_l * n_l * stride] = 0.0
+    q = 0
+    for block in range(recipe.block_si[s], recipe.block_si[s + 1]):
+        start, stop = recipe.start_i[block], recipe.stop_i[block]
+        low = start // WIDTH * WIDTH
+        size = (stop - start) * stride
+        work.H[: n_l * size] = 0.0
+        for a in range(start, stop):
+            for b in range(a, stop):
+                sum_l = 0.0
+                for l in range(n_l):  # noqa: E741
+                    h = 0.5 * work.U[q * n_l + l]
+                    sum_l += h
+                    work.H[l * size + (a - start) * stride + b] += h
+                    work.H[l * size + (b - start) * stride + a] += h
+                work.self_q[q] = -sum_l
+                q += 1
+        for l in range(n_l):  # noqa: E741
             for m in range(l * l, (l + 1) ** 2):
-                work.B_cm[c, m] = h * A_cm[c, m]
-        f += l_max + 1
+                for v in range(low, stop, WIDTH):
+                    row = load(work.B, m * stride + v)
+                    for a in range(start, stop):
+                        i = l * size + (a - start) * stride + v
+                        row = row + A[m * stride + a] * load(work.H, i)
+                    store(work.B, m * stride + v, row)
 
 
 @inline
-def _set_contraction_of_group(
-    recipe: Any, s: int, t: int, work: Any, dEdG_f: Any, f: int
+def _set_group_gradient(
+    g: int, n_lm: int, recipe: Any, work: Any, dEdG_f: Any, f: int
+) -> None:
+    """Set the derivatives by the sums over neighbours of group ``g``."""
+    work.two_k[:] = 0.0
+    to = recipe.features_of_two
+    for i in range(to.first_g[g], to.first_g[g + 1]):
+        work.two_k[to.from_i[i]] += to.weight_i[i] * dEdG_f[f + to.to_i[i]]
+    n_three = recipe.n_three_g[g]
+    work.moment_ki[: n_lm * n_three] = 0.0
+    to = recipe.channels_of_moments
+    for i in range(to.first_g[g], to.first_g[g + 1]):
+        weight, k, a = to.weight_i[i], to.from_i[i], to.to_i[i]
+        for m in range(n_lm):
+            B = work.B[m * recipe.n_padded + a]
+            work.moment_ki[m * n_three + k] += weight * B
+    work.square_i[:] = 0.0
+    to = recipe.selves_of_squares
+    for i in range(to.first_g[g], to.first_g[g + 1]):
+        work.square_i[to.from_i[i]] += to.weight_i[i] * work.self_q[to.to_i[i]]
+
+
+@inline
+def _three_body_gradient(
+    g: int, l_max: int, u: Any, r_inverse: Any, recipe: Any, work: Any
 ) -> Any:
-    """Set what neighbours of species ``t`` contract with; return the self term."""
-    n_radial, l_max = recipe.radial_order_s[s] + 1, recipe.angular_order_s[s]
-    weights_ct = recipe.weights_sct[s]
-    work.radial_ak[:, 0] = 0.0
-    work.B_m[:] = 0.0
-    self_term = 0.0
-    for c in range(len(weights_ct)):
-        weight = weights_ct[c, t]
-        for a in range(n_radial):
-            work.radial_ak[a, 0] += weight * dEdG_f[f + a]
-        for m in range((l_max + 1) ** 2):
-            work.B_m[m] += weight * work.B_cm[c, m]
-        self_term += weight**2 * work.self_c[c]
-        f += n_radial + l_max + 1
-    if n_radial > 0:
-        set_derivative_coefficients(n_radial - 1, work.radial_ak)
-    set_contraction(l_max, recipe.harmonics, work.B_m, work.B_mlk)
-    return self_term
+    """Return the radial and the Cartesian part of dE/dD of eight pairs."""
+    n_three, n_lm = recipe.n_three_g[g], (l_max + 1) ** 2
+    for m in range(n_lm):
+        B, D = splat(0.0), splat(0.0)
+        for k in range(n_three):
+            moment = work.moment_ki[m * n_three + k]
+            B = B + moment * load(work.phi, k * WIDTH)
+            D = D + moment * load(work.slopes, k * WIDTH)
+        store(work.Y, m * WIDTH, B)
+        store(work.Ydot, m * WIDTH, D)
+    along, (dx, dy, dz) = contract_harmonics(
+        u, l_max, recipe.harmonics, work.Y, work.Ydot
+    )
+    square = recipe.first_square_g[g]
+    for i in range(recipe.first_square_g[g + 1] - square):
+        k, q = recipe.square_ik[square + i]
+        slope = load(work.slopes, k * WIDTH) * load(work.phi, q * WIDTH)
+        slope = slope + load(work.phi, k * WIDTH) * load(work.slopes, q * WIDTH)
+        along = along + work.square_i[i] * slope
+    x, y, z = u
+    gx, gy, gz = r_inverse * dx, r_inverse * dy, r_inverse * dz
+    return along - (x * gx + y * gy + z * gz), (gx, gy, gz)
 
 
 @inline
 def _pair_gradient(
-    u: Any, r: Any, r_inverse: Any, parts: Any, recipe: Any, s: int, work: Any
+    g: int, l_max: int, block: Any, parts: Any, recipe: Any, work: Any
 ) -> Any:
-    """Return dE/dD of eight pairs; ``parts``: is there a radial, an angular part."""
-    radial, angular, self_term = parts
+    """Return dE/dD of eight pairs; ``parts``: are there two-body sums, moments."""
+    u, r, r_inverse = block
     dEdr = splat(0.0)
     gx, gy, gz = dEdr, dEdr, dEdr
-    if radial:
-        r_cut = recipe.radial_cutoff_s[s]
-        f, dfdr = cosine_cutoff(r, r_cut)
-        value, slope = contract_chebyshev(
-            (2.0 / r_cut) * r - 1.0, recipe.radial_order_s[s], work.radial_ak
-        )
-        dEdr = dfdr * value + (2.0 / r_cut) * f * slope
-    if angular:
-        x, y, z = u
-        f, dfdr = cosine_cutoff(r, recipe.angular_cutoff_s[s])
-        value, (dx, dy, dz) = contract_harmonics(
-            u, recipe.angular_order_s[s], recipe.harmonics, work.B_mlk
-        )
-        scale = f * r_inverse
-        gx, gy, gz = scale * dx, scale * dy, scale * dz
-        along = x * gx + y * gy + z * gz
-        dEdr = dEdr + dfdr * (value - self_term * f) - along
+    two_rows, three_rows = _rows(recipe, g)
+    if parts[0]:
+        set_radial(recipe.radial, two_rows, r, True, work.phi, work.slopes)
+        for k in range(recipe.n_two_g[g]):
+            dEdr = dEdr + work.two_k[k] * load(work.slopes, k * WIDTH)
+    if parts[1]:
+        set_radial(recipe.radial, three_rows, r, True, work.phi, work.slopes)
+        along, (gx, gy, gz) = _three_body_gradient(g, l_max, u, r_inverse, recipe, work)
+        dEdr = dEdr + along
     x, y, z = u
     return gx + dEdr * x, gy + dEdr * y, gz + dEdr * z
 
@@ -243,20 +342,22 @@ def _add_forces_of_atom(
 ) -> None:
     """Add the forces on atom ``n`` and its neighbours to rows ``n + shift`` etc."""
     s = neighbours.species_n[n]
-    r_far = max(recipe.radial_cutoff_s[s], recipe.angular_cutoff_s[s]) + 1.0
+    l_max = recipe.l_max_s[s]
     zero = splat(0.0)
     own_x, own_y, own_z = zero, zero, zero
     clear(work.virial, virial_cc.size)
     for t in range(neighbours.n_species):
-        first, radial, angular = count_pairs(neighbours, recipe, n, s, t)
-        count = max(radial, angular)
+        g = s * neighbours.n_species + t
+        first, two, three = count_pairs(neighbours, recipe, n, g, t)
+        count = max(two, three)
         if count == 0:
             continue
-        self_term = _set_contraction_of_group(recipe, s, t, work, dEdG_f, f)
+        _set_group_gradient(g, (l_max + 1) ** 2, recipe, work, dEdG_f, f)
         for b in range(0, count, WIDTH):
-            u, r, r_inverse = load_block(neighbours.D_cp, first + b, count - b, r_far)
-            parts = (b < radial, b < angular, self_term)
-            gx, gy, gz = _pair_gradient(u, r, r_inverse, parts, recipe, s, work)
+            block = load_block(neighbours.D_cp, first + b, count - b, recipe.r_far)
+            gx, gy, gz = _pair_gradient(
+                g, l_max, block, (b < two, b < three), recipe, work
+            )
             own_x, own_y, own_z = own_x + gx, own_y + gy, own_z + gz
             store(work.block, 0, gx)
             store(work.block, WIDTH, gy)
@@ -266,12 +367,12 @@ def _add_forces_of_atom(
                 for c in range(3):
                     F_nc[j, c] -= work.block[c * WIDTH + p]
             if len(virial_cc) > 0:
-                _add_virial(u, r, (gx, gy, gz), work.virial)
+                _add_virial(block[0], block[1], (gx, gy, gz), work.virial)
     F_nc[n + shift, 0] += total(own_x)
     F_nc[n + shift, 1] += total(own_y)
     F_nc[n + shift, 2] += total(own_z)
     for i in range(virial_cc.size):
-        virial_cc[i // 3, i % 3] = total(load(work.virial, i * WIDTH))
+        virial_cc[i // 3, i % 3] += total(load(work.virial, i * WIDTH))
 
 
 @kernel
@@ -281,7 +382,7 @@ def add_forces(
     recipe: Any,
     feature_n: Any,
     work: Any,
-    A_ncm: Any,
+    A_ni: Any,
     dEdG_f: Any,
     F_nc: Any,
     virial_ncc: Any,
@@ -292,14 +393,14 @@ def add_forces(
     ----------
     chunk_ki
         Rows of `annpot.pairs.plan_chunks`; they say which rows of ``F_nc`` to add to.
-    A_ncm
-        Moments from `compute_features`.
+    A_ni
+        Moments from `add_features`.
     dEdG_f
         Derivatives of the energy by the features, laid out as those.
     F_nc
         Buffer to which ``-sum_f dE/dG_f dG_f/dR`` is added.
     virial_ncc
-        Set to ``-sum_p D_p dE/dD_p`` over the pairs of each central atom; minus their
+        ``-sum_p D_p dE/dD_p`` over the pairs of each central atom is added; minus their
         sum is the derivative of the energy by a strain of the cell. Empty,
         shape=(0, 3, 3), if not wanted.
     """
@@ -308,7 +409,8 @@ def add_forces(
         for n in range(chunk_ki[k, 0], chunk_ki[k, 1]):
             s, f = neighbours.species_n[n], feature_n[n]
             virial_cc = virial_ncc[n] if len(virial_ncc) > 0 else work.nothing_cc
-            _set_contraction_of_atom(recipe, s, work, dEdG_f, f, A_ncm[n])
+            l_max = recipe.l_max_s[s]
+            _set_channel_gradient(s, l_max, recipe, work, dEdG_f, f, A_ni[n])
             _add_forces_of_atom(
                 n, neighbours, recipe, work, dEdG_f, f, F_nc, shift, virial_cc
             )
@@ -316,137 +418,143 @@ def add_forces(
 
 @inline
 def _pair_tangent(
-    u: Any, r: Any, n: int, p: int, count: int, j_p: Any, motion: Any, block: Any
+    block: Any, n: int, p: int, count: int, j_p: Any, motion: Any, velocities: Any
 ) -> Any:
-    """Return dr/dt and the tangential part of du/dt of eight pairs, times r."""
+    """Return dr/dt and the tangential part of du/dt of eight pairs."""
     V_nc, strain_cc = motion
     for c in range(3):
         for i in range(WIDTH):
-            block[c * WIDTH + i] = 0.0
+            velocities[c * WIDTH + i] = 0.0
         for i in range(min(WIDTH, count)):
-            block[c * WIDTH + i] = V_nc[j_p[p + i], c] - V_nc[n, c]
-    x, y, z = u
-    vx, vy, vz = load(block, 0), load(block, WIDTH), load(block, 2 * WIDTH)
+            velocities[c * WIDTH + i] = V_nc[j_p[p + i], c] - V_nc[n, c]
+    (x, y, z), r, r_inverse = block
+    vx, vy, vz = (
+        load(velocities, 0),
+        load(velocities, WIDTH),
+        load(velocities, 2 * WIDTH),
+    )
     if len(strain_cc) > 0:
         e = strain_cc
         vx = vx + r * (x * e[0, 0] + y * e[1, 0] + z * e[2, 0])
         vy = vy + r * (x * e[0, 1] + y * e[1, 1] + z * e[2, 1])
         vz = vz + r * (x * e[0, 2] + y * e[1, 2] + z * e[2, 2])
     rdot = x * vx + y * vy + z * vz
-    return rdot, (vx - rdot * x, vy - rdot * y, vz - rdot * z)
+    return rdot, (
+        r_inverse * (vx - rdot * x),
+        r_inverse * (vy - rdot * y),
+        r_inverse * (vz - rdot * z),
+    )
 
 
-@kernel
-def _sum_tangents(n: int, neighbours: Any, recipe: Any, motion: Any, work: Any) -> None:
-    """Sum the tangents of radial functions, moments and squares of atom ``n``."""
-    s = neighbours.species_n[n]
-    n_radial, l_max = recipe.radial_order_s[s] + 1, recipe.angular_order_s[s]
-    n_moments = (l_max + 1) ** 2
-    r_cut, a_cut = recipe.radial_cutoff_s[s], recipe.angular_cutoff_s[s]
-    r_far = max(r_cut, a_cut) + 1.0
-    weights_ct = recipe.weights_sct[s]
-    clear(work.radial_channels, len(weights_ct) * 2 * n_radial)
-    clear(work.moment_channels, len(weights_ct) * n_moments)
-    work.self_c[:] = 0.0
-    for t in range(neighbours.n_species):
-        first, radial, angular = count_pairs(neighbours, recipe, n, s, t)
-        count = max(radial, angular)
-        if count == 0:
-            continue
-        squares = splat(0.0)
-        for b in range(0, count, WIDTH):
-            p = first + b
-            u, r, r_inverse = load_block(neighbours.D_cp, p, count - b, r_far)
-            rdot, (vx, vy, vz) = _pair_tangent(
-                u, r, n, p, count - b, neighbours.j_p, motion, work.block
-            )
-            if b < radial:
-                f, dfdr = cosine_cutoff(r, r_cut)
-                x = (2.0 / r_cut) * r - 1.0
-                add_chebyshev_pair(
-                    x,
-                    dfdr * rdot,
-                    (2.0 / r_cut) * f * rdot,
-                    n_radial - 1,
-                    work.radial_group,
-                )
-            if b < angular:
-                f, dfdr = cosine_cutoff(r, a_cut)
-                squares = squares + f * dfdr * rdot
-                udot = (vx * r_inverse, vy * r_inverse, vz * r_inverse)
-                add_harmonic_tangents(
-                    u, udot, f, dfdr * rdot, l_max, recipe.harmonics, work.moment_group
-                )
-        add_to_channels(
-            work.radial_group, 2 * n_radial, weights_ct, t, work.radial_channels
-        )
-        add_to_channels(
-            work.moment_group, n_moments, weights_ct, t, work.moment_channels
-        )
-        add_self(weights_ct, t, total(squares), work.self_c)
-
-
-@kernel
-def _set_tangents(
-    recipe: Any, s: int, work: Any, A_cm: Any, Gdot_f: Any, f: int
+@inline
+def _add_moment_tangents(
+    g: int, l_max: int, u: Any, udot: Any, rdot: Any, recipe: Any, work: Any
 ) -> None:
-    """Set the tangents of the features from ``f`` on of an atom of species ``s``."""
-    n_radial, l_max = recipe.radial_order_s[s] + 1, recipe.angular_order_s[s]
-    n_moments = (l_max + 1) ** 2
-    for c in range(len(A_cm)):
-        # dT_a/dx = a (2 T_a-1 + 2 T_a-3 + ...), the last term T_0 halved
-        odd, even = 0.0, 0.0
-        for a in range(n_radial):
-            i = 2 * (c * n_radial + a) * WIDTH
-            Gdot_f[f] = total(load(work.radial_channels, i)) + a * odd
-            slope = total(load(work.radial_channels, i + WIDTH))
-            odd, even = even + (2.0 if a > 0 else 1.0) * slope, odd
-            f += 1
-        Gdot_f[f : f + l_max + 1] = 0.0
-        for l in range(l_max + 1):  # noqa: E741
-            power = -work.self_c[c]
-            for m in range(l * l, (l + 1) ** 2):
-                moment = total(load(work.moment_channels, (c * n_moments + m) * WIDTH))
-                power += A_cm[c, m] * moment
-            for a in range(l, l_max + 1, 2):
-                Gdot_f[f + a] += recipe.legendre_al[a, l] * power
-        f += l_max + 1
+    """Add the tangents of moments and squares of eight pairs."""
+    n_lm = (l_max + 1) ** 2
+    set_harmonic_tangents(u, udot, l_max, recipe.harmonics, work.Y, work.Ydot)
+    for k in range(recipe.n_three_g[g]):
+        f = load(work.phi, k * WIDTH)
+        fdot = load(work.slopes, k * WIDTH) * rdot
+        store(work.slopes, k * WIDTH, fdot)
+        for m in range(n_lm):
+            i = (k * n_lm + m) * WIDTH
+            moment = load(work.moments, i) + fdot * load(work.Y, m * WIDTH)
+            store(work.moments, i, moment + f * load(work.Ydot, m * WIDTH))
+    square = recipe.first_square_g[g]
+    for i in range(recipe.first_square_g[g + 1] - square):
+        k, q = recipe.square_ik[square + i]
+        rate = load(work.slopes, k * WIDTH) * load(work.phi, q * WIDTH)
+        rate = rate + load(work.phi, k * WIDTH) * load(work.slopes, q * WIDTH)
+        store(work.squares, i * WIDTH, load(work.squares, i * WIDTH) + rate)
 
 
 @kernel
-def compute_tangents(
+def _sum_group_tangents(
+    n: int,
+    g: int,
+    l_max: int,
+    pairs: Any,
+    neighbours: Any,
+    recipe: Any,
+    motion: Any,
+    work: Any,
+) -> None:
+    """Sum the tangents of what `_sum_group` sums."""
+    first, two, three = pairs
+    n_two, n_three, n_lm = recipe.n_two_g[g], recipe.n_three_g[g], (l_max + 1) ** 2
+    n_squares = recipe.first_square_g[g + 1] - recipe.first_square_g[g]
+    two_rows, three_rows = _rows(recipe, g)
+    clear(work.two, n_two)
+    clear(work.moments, n_three * n_lm)
+    clear(work.squares, n_squares)
+    count = max(two, three)
+    for b in range(0, count, WIDTH):
+        p = first + b
+        block = load_block(neighbours.D_cp, p, count - b, recipe.r_far)
+        rdot, udot = _pair_tangent(
+            block, n, p, count - b, neighbours.j_p, motion, work.block
+        )
+        if b < two:
+            set_radial(recipe.radial, two_rows, block[1], True, work.phi, work.slopes)
+            for k in range(n_two):
+                i = k * WIDTH
+                store(work.two, i, load(work.two, i) + rdot * load(work.slopes, i))
+        if b < three:
+            set_radial(recipe.radial, three_rows, block[1], True, work.phi, work.slopes)
+            _add_moment_tangents(g, l_max, block[0], udot, rdot, recipe, work)
+    _reduce(work.two, n_two, work.two_k)
+    _reduce(work.moments, n_three * n_lm, work.moment_ki)
+    _reduce(work.squares, n_squares, work.square_i)
+
+
+@kernel
+def add_tangents(
     chunk_ki: Any,
     neighbours: Any,
     recipe: Any,
     feature_n: Any,
     work: Any,
-    A_ncm: Any,
+    A_ni: Any,
     V_nc: Any,
     structure_n: Any,
     strain_scc: Any,
     Gdot_f: Any,
 ) -> None:
-    """Set the directional derivatives of the features of the atoms of some chunks.
+    """Add the directional derivatives of the features of the atoms of some chunks.
 
     Parameters
     ----------
     chunk_ki
         Rows of `annpot.pairs.plan_chunks`.
-    A_ncm
-        Moments from `compute_features`.
+    A_ni
+        Moments from `add_features`.
     V_nc
         Velocities of the atoms, the direction.
     structure_n, strain_scc
         Structure of each atom, and strain rates: a pair moves by
         ``V_j - V_i + D @ strain``. Empty, shape=(0, 3, 3), for none.
     Gdot_f
-        ``sum dG_f/dR V + dG_f/dstrain strain``, laid out as the features.
+        ``sum dG_f/dR V + dG_f/dstrain strain`` is added, laid out as the features.
     """
     for k in range(len(chunk_ki)):
         for n in range(chunk_ki[k, 0], chunk_ki[k, 1]):
             strain_cc = work.nothing_cc
             if len(strain_scc) > 0:
                 strain_cc = strain_scc[structure_n[n]]
-            _sum_tangents(n, neighbours, recipe, (V_nc, strain_cc), work)
             s, f = neighbours.species_n[n], feature_n[n]
-            _set_tangents(recipe, s, work, A_ncm[n], Gdot_f, f)
+            l_max = recipe.l_max_s[s]
+            n_lm = (l_max + 1) ** 2
+            work.self_q[:] = 0.0
+            work.Adot[: n_lm * recipe.n_padded] = 0.0
+            for t in range(neighbours.n_species):
+                g = s * neighbours.n_species + t
+                pairs = count_pairs(neighbours, recipe, n, g, t)
+                if max(pairs[1], pairs[2]) == 0:
+                    continue
+                _sum_group_tangents(
+                    n, g, l_max, pairs, neighbours, recipe, (V_nc, strain_cc), work
+                )
+                _add_group(g, n_lm, recipe, work, Gdot_f, f, work.Adot)
+            _set_product_tangents(s, l_max, recipe, work, A_ni[n])
+            _add_products(s, recipe, work, Gdot_f, f)

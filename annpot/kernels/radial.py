@@ -10,7 +10,7 @@ import math
 from typing import Any
 
 from annpot.kernels.compilation import compiled
-from annpot.kernels.lanes import WIDTH, load, splat, store, where_less
+from annpot.kernels.lanes import WIDTH, splat, store, where_less
 
 # without reference counts (_nrt), which would cost more than the arithmetic
 inline = compiled(forceinline=True, _nrt=False)
@@ -62,45 +62,30 @@ def cosine_cutoff(r: Any, r_cut: float) -> Any:
 
 
 @inline
-def add_chebyshev(x: Any, w: Any, order: int, sums: Any) -> None:
-    """Add ``w T_a(x)`` to lane accumulator ``a`` of ``sums``, a = 0..order."""
-    previous, current = w * x, w
+def set_chebyshev(
+    r: Any, r_cut: float, x: Any, dxdr: Any, functions: Any, phi: Any, slopes: Any
+) -> None:
+    """Set ``fc(r) T_a(x)``, a = 0, 1, .., and their derivatives by r.
+
+    Parameters
+    ----------
+    x, dxdr
+        Argument of the polynomials, and its derivative.
+    functions
+        Number of the first function, how many, and whether derivatives are wanted.
+    """
+    k, count, with_slopes = functions
+    f, dfdr = cosine_cutoff(r, r_cut)
     two_x = x + x
-    for a in range(order + 1):
-        store(sums, a * WIDTH, load(sums, a * WIDTH) + current)
-        previous, current = current, two_x * current - previous
-
-
-@inline
-def add_chebyshev_pair(x: Any, w: Any, v: Any, order: int, sums: Any) -> None:
-    """Add ``w T_a`` to accumulator ``2 a`` and ``v T_a`` to accumulator ``2 a + 1``."""
     previous, current = x, splat(1.0)
-    two_x = x + x
-    for a in range(order + 1):
-        i = 2 * a * WIDTH
-        store(sums, i, load(sums, i) + w * current)
-        store(sums, i + WIDTH, load(sums, i + WIDTH) + v * current)
+    # T'_a+1 = 2 T_a + 2 x T'_a - T'_a-1, with T'_-1 = T'_1 = 1
+    slope_before, slope = splat(1.0), splat(0.0)
+    f_x = dxdr * f
+    for a in range(count):
+        i = (k + a) * WIDTH
+        store(phi, i, f * current)
+        if with_slopes:
+            store(slopes, i, dfdr * current + f_x * slope)
+            following = (current + current) + two_x * slope - slope_before
+            slope_before, slope = slope, following
         previous, current = current, two_x * current - previous
-
-
-@inline
-def contract_chebyshev(x: Any, order: int, g_ak: Any) -> Any:
-    """Return ``sum_a g_a0 T_a(x)`` and ``sum_a g_a1 T_a(x)``."""
-    previous, current = x, splat(1.0)
-    two_x = x + x
-    value, derivative = splat(0.0), splat(0.0)
-    for a in range(order + 1):
-        value = value + g_ak[a, 0] * current
-        derivative = derivative + g_ak[a, 1] * current
-        previous, current = current, two_x * current - previous
-    return value, derivative
-
-
-@inline
-def set_derivative_coefficients(order: int, g_ak: Any) -> None:
-    """Set ``g_a1`` so that ``sum_a g_a1 T_a = d/dx sum_a g_a0 T_a``."""
-    above, next_above = 0.0, 0.0
-    for a in range(order, -1, -1):
-        g_ak[a, 1] = above
-        above, next_above = next_above + 2.0 * a * g_ak[a, 0], above
-    g_ak[0, 1] *= 0.5

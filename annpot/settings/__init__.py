@@ -1,17 +1,14 @@
 """The settings: ``in.yaml`` and command-line options as frozen, validated models."""
 
+from annpot.settings.behler import BehlerSettings
+from annpot.settings.chebyshev import AngularSettings, ChebyshevSettings
 from annpot.settings.loading import load_settings, read_override, require_structures
 from annpot.settings.models import (
     AdamSettings,
-    AngularSettings,
-    CentralOverride,
-    ChebyshevSettings,
     DescriptorSettings,
     GenerateSettings,
     LbfgsSettings,
-    PartOverride,
     PredictSettings,
-    RadialSettings,
     Settings,
     SpeciesSettings,
     StructureGroup,
@@ -23,14 +20,12 @@ from annpot.settings.schema import json_schema
 __all__ = [
     "AdamSettings",
     "AngularSettings",
-    "CentralOverride",
+    "BehlerSettings",
     "ChebyshevSettings",
     "DescriptorSettings",
     "GenerateSettings",
     "LbfgsSettings",
-    "PartOverride",
     "PredictSettings",
-    "RadialSettings",
     "Settings",
     "SpeciesSettings",
     "StructureGroup",

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
+from annpot.settings.behler import BehlerSettings
+from annpot.settings.chebyshev import ChebyshevSettings
+from annpot.settings.section import Section
 from annpot.settings.values import (
     Count,
     FileName,
@@ -15,38 +18,19 @@ from annpot.settings.values import (
     Index,
     Natural,
     NonNegative,
-    Order,
     Pattern,
     Positive,
-    Radius,
     Ratio,
     Share,
     Symbol,
     as_bytes,
     as_groups,
     as_list,
+    as_parts,
     as_seconds,
     as_species,
     as_text,
 )
-
-
-class Section(BaseModel):
-    """Keys that belong together; unknown keys are refused, values never change."""
-
-    model_config = ConfigDict(
-        extra="forbid",
-        frozen=True,
-        allow_inf_nan=False,
-        use_attribute_docstrings=True,
-        defer_build=True,
-    )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _empty_means_defaults(cls, value: Any) -> Any:
-        """Return no keys for null, which is what a section without any reads as."""
-        return {} if value is None else value
 
 
 class StructureGroup(Section):
@@ -82,73 +66,9 @@ class SpeciesSettings(Section):
     fitted to the structures by least squares."""
 
 
-class RadialSettings(Section):
-    """The radial features: distances from an atom to its neighbours."""
-
-    order: Order = 16
-    """Highest order of the Chebyshev polynomials, so order + 1 of them."""
-    cutoff: Radius = 8.0
-    """Radius in angstrom within which neighbours count."""
-
-
-class AngularSettings(Section):
-    """The angular features: angles between two neighbours, seen from an atom."""
-
-    order: Order = 4
-    """Highest order of the Chebyshev polynomials, so order + 1 of them."""
-    cutoff: Radius = 6.5
-    """Radius in angstrom within which neighbours count."""
-
-
-class PartOverride(Section):
-    """What differs for one central species; what is left out is inherited."""
-
-    order: Order | None = Field(default=None, examples=[10])
-    """Highest order of the Chebyshev polynomials; null: as for all species."""
-    cutoff: Radius | None = Field(default=None, examples=[5.0])
-    """Radius in angstrom within which neighbours count; null: as for all species."""
-
-
-class CentralOverride(Section):
-    """The descriptor of atoms of one species, where it differs from the others'."""
-
-    radial: PartOverride = PartOverride()
-    """What differs in descriptor.radial."""
-    angular: PartOverride = PartOverride()
-    """What differs in descriptor.angular."""
-
-
-class ChebyshevSettings(Section):
-    """The descriptor of Artrith, Urban and Ceder, doi:10.1103/PhysRevB.96.014112."""
-
-    type: Literal["chebyshev"] = "chebyshev"
-    """Kind of descriptor."""
-    radial: RadialSettings = RadialSettings()
-    """The radial features."""
-    angular: AngularSettings = AngularSettings()
-    """The angular features."""
-    weights: Literal["aenet"] | Mapping[Symbol, Float] = "aenet"
-    """Weights of the neighbours' species, without unit: 'aenet' for those of aenet, or
-    a mapping from symbol to number."""
-    central: Mapping[Symbol, CentralOverride] = Field(
-        default={}, examples=[{"O": {"radial": {"cutoff": 6.0}}}]
-    )
-    """Other orders or cutoffs for atoms of some species."""
-
-    def parts(self, symbol: str) -> tuple[RadialSettings, AngularSettings]:
-        """Return the radial and angular settings of central species ``symbol``."""
-        override = self.central.get(symbol, CentralOverride())
-        radial = override.radial.model_dump(exclude_none=True)
-        angular = override.angular.model_dump(exclude_none=True)
-        return (
-            self.radial.model_copy(update=radial),
-            self.angular.model_copy(update=angular),
-        )
-
-
-# A second kind turns this into
-# Annotated[ChebyshevSettings | BehlerSettings, Field(discriminator="type")]
-DescriptorSettings = ChebyshevSettings
+DescriptorSettings = Annotated[
+    ChebyshevSettings | BehlerSettings, Field(discriminator="type")
+]
 
 
 class GenerateSettings(Section):
@@ -298,8 +218,11 @@ class Settings(Section):
     )
     """The chemical species, as mapping from symbol to their settings or their energy in
     eV, or as list of symbols; null: those of the structures, with fitted energies."""
-    descriptor: DescriptorSettings = DescriptorSettings()
-    """How the surroundings of an atom become numbers."""
+    descriptor: Annotated[tuple[DescriptorSettings, ...], as_parts] = Field(
+        default=(ChebyshevSettings(),), min_length=1, max_length=20
+    )
+    """How the surroundings of an atom become numbers: a section of type chebyshev or
+    behler, or a list of such sections, whose features are put together."""
     generate: GenerateSettings = GenerateSettings()
     """What 'annpot generate' does."""
     train: TrainSettings = TrainSettings()

@@ -39,7 +39,7 @@ def problems_of(error: ValidationError, values: dict[str, Any]) -> list[Problem]
     the innermost is kept, and worded from the schema, which knows all forms.
     """
     reports = [
-        (_path_in(values, details), details)
+        (_path_in(values, details) + _tag_of(details), details)
         for details in error.errors(include_url=False)
     ]
     told = {path[:n] for path, _ in reports for n in range(len(path))}
@@ -50,6 +50,13 @@ def problems_of(error: ValidationError, values: dict[str, Any]) -> list[Problem]
         if path not in told or details["type"] in _WORDED
     ]
     return list(dict.fromkeys(problems))
+
+
+def _tag_of(details: ErrorDetails) -> KeyPath:
+    """Return the key that says of which kind a section is, if that is what is wrong."""
+    if details["type"] != "union_tag_invalid":
+        return ()
+    return (details["ctx"]["discriminator"].strip("'"),)
 
 
 def _path_in(values: Any, details: ErrorDetails) -> KeyPath:

@@ -10,7 +10,7 @@ from typing import Any
 
 from annpot.settings.document import KeyPath
 from annpot.settings.problems import dotted
-from annpot.settings.schema import Schema, children, describe, find, forms
+from annpot.settings.schema import Schema, children, describe, find, forms, own_sections
 
 _HEAD = """\
 # Settings of annpot, with all keys and their defaults: delete what you do not change.
@@ -26,27 +26,33 @@ def settings_reference() -> str:
         "eV/angstrom^3. A value 'null' means 'not set'. In headings, `[0]` stands "
         "for each item of a list, `Ti` for each chemical symbol.",
     ]
-    for path, schema in _sections(find(()) or {}, ()):
-        blocks.append(f"## `{dotted(path)}`" if path else "## Top level")
+    for path, schema, kind in _sections(find(()) or {}, (), ""):
+        blocks.append(f"## `{dotted(path)}`{kind}" if path else "## Top level")
         if path:
             blocks.append(_about(schema))
         blocks.append(_table(path, schema))
     return "\n\n".join(blocks) + "\n"
 
 
-def _sections(schema: Schema, path: KeyPath) -> Iterator[tuple[KeyPath, Schema]]:
-    """Yield the sections, outer ones first, with their schemas."""
-    yield path, schema
+def _sections(
+    schema: Schema, path: KeyPath, kind: str
+) -> Iterator[tuple[KeyPath, Schema, str]]:
+    """Yield the sections, outer ones first, with their schemas and their kind."""
+    kind_schema = children(schema).get("type", {})
+    if "const" in kind_schema:
+        kind = f" of type `{kind_schema['const']}`"
+    yield path, schema, kind
     for name, child in children(schema).items():
         here = (*path, name)
-        if children(child):
-            yield from _sections(child, here)
-        for form in forms(child):
+        alone = own_sections(child)
+        for form in alone:
+            yield from _sections(form, here, kind)
+        for form in forms(child) if not alone else ():
             # a list of sections, or a mapping from symbol to sections
             inner = form.get("items") or form.get("additionalProperties") or {}
             if isinstance(inner, dict) and children(inner):
                 last = "Ti" if "additionalProperties" in form else 0
-                yield from _sections(inner, (*here, last))
+                yield from _sections(inner, (*here, last), kind)
 
 
 def _about(schema: Schema) -> str:
@@ -65,7 +71,7 @@ def _table(path: KeyPath, section: Schema) -> str:
         default = (
             f"`{_yaml_of(schema['default'])}`" if "default" in schema else "needed"
         )
-        if children(schema):
+        if own_sections(schema):
             default = "see below"
         cells = [f"`{name}`", describe(schema), default, _doc(schema)]
         rows.append(
@@ -93,10 +99,11 @@ def _entry(name: str, schema: Schema, indent: int) -> Iterator[str]:
         break_long_words=False,
         break_on_hyphens=False,
     )
-    groups = _list_of_sections(schema)
-    if children(schema) or groups:
+    alone = own_sections(schema)[:1]
+    groups = {} if alone else _list_of_sections(schema)
+    if alone or groups:
         yield f"{pad}{name}:"
-        for child_name, child in children(schema).items():
+        for child_name, child in children({"anyOf": alone}).items():
             yield from _entry(child_name, child, indent + 2)
         yield from _as_list_item(groups, indent + 2)
     elif schema.get("default") in (None, {}):

@@ -46,6 +46,11 @@ def forms(schema: Schema) -> Iterator[Schema]:
         yield schema
 
 
+def own_sections(schema: Schema) -> list[Schema]:
+    """Return the forms of a value that are sections of keys, not lists of such."""
+    return [form for form in forms(schema) if "properties" in form]
+
+
 def children(schema: Schema) -> dict[str, Schema]:
     """Return the keys that are known in a section, with their schemas."""
     return {

@@ -30,10 +30,13 @@ class Shorthand:
         value as it is: telling what is wrong with that is the full form's business.
     forms
         JSON schemas of the short forms.
+    one_item
+        Whether an item alone stands for a list of one.
     """
 
     expand: Callable[[Any], Any]
-    forms: tuple[JsonSchemaValue, ...]
+    forms: tuple[JsonSchemaValue, ...] = ()
+    one_item: bool = False
 
     def __get_pydantic_core_schema__(
         self, source: Any, handler: GetCoreSchemaHandler
@@ -46,7 +49,9 @@ class Shorthand:
         self, schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
         """Return the schema of 'a short form or the full one'."""
-        return {"anyOf": [*self.forms, handler(schema)]}
+        full = handler(schema)
+        items = [full["items"]] if self.one_item else []
+        return {"anyOf": [*items, *self.forms, full]}
 
 
 def _refuse_bool(value: Any) -> Any:
@@ -148,6 +153,19 @@ def _groups_as_list(value: Any) -> Any:
     return value
 
 
+def _item_as_list(value: Any) -> Any:
+    """Return a list of one for anything but a list."""
+    return value if isinstance(value, (list, tuple)) else [value]
+
+
+def _part_as_list(value: Any) -> Any:
+    """Return a list of sections; those without a type are of type chebyshev."""
+    return [
+        {"type": "chebyshev"} | (item or {}) if isinstance(item, dict | None) else item
+        for item in _item_as_list(value)
+    ]
+
+
 _number = BeforeValidator(_refuse_bool)
 Natural = Annotated[int, Field(ge=0), _number]
 Count = Annotated[int, Field(ge=1), _number]
@@ -164,6 +182,8 @@ Pattern = Annotated[str, Field(min_length=1), AfterValidator(_refuse_nul)]
 
 as_text = Shorthand(_integer_as_text, ({"type": "integer"},))
 as_list = Shorthand(_text_as_list, ({"type": "string"},))
+as_items = Shorthand(_item_as_list, one_item=True)
+as_parts = Shorthand(_part_as_list, one_item=True)
 as_seconds = Shorthand(
     _duration_as_seconds, ({"type": "string", "examples": ["90s", "1h30m"]},)
 )

@@ -40,7 +40,7 @@ def detect_format(path: Path) -> str:
         name: str = filetype(str(path.absolute()))
     except UnknownFileTypeError:
         name = ""
-    # The same families of exceptions as in `_iterate`, for a file that is packed.
+    # The same families of exceptions as in `iterate_atoms`, for a file that is packed.
     except Exception as error:
         raise _unreadable(path, "", error) from error
     if name in ioformats:
@@ -71,12 +71,19 @@ def check_format(ase_format: str) -> None:
 
 def read_with_ase(path: Path, index: Index, ase_format: str) -> Iterator[Structure]:
     """Yield the structures of ``path`` that ``index`` selects, as ASE reads them."""
-    numbered = enumerate(_iterate(path, ase_format))
+    numbered = enumerate(iterate_atoms(path, ase_format))
     for number, atoms in select(numbered, index, str(path)):
         yield from_atoms(atoms, str(path), number)
 
 
-def _iterate(path: Path, ase_format: str) -> Iterator[Atoms]:
+def iterate_atoms(path: Path, ase_format: str) -> Iterator[Atoms]:
+    """Yield the structures of ``path`` as ASE reads them.
+
+    Raises
+    ------
+    StructureError
+        If it cannot.
+    """
     from ase.io import iread
 
     packed = path.suffix.lower() in OPENERS

@@ -36,7 +36,7 @@ def find_energy(atoms: Atoms, label: str) -> float | None:
         (_results(atoms), ("free_energy",)),
         (atoms.info, PLAIN_ENERGY[-1:]),
     )
-    return None if found is None else float(_numbers(*found, (1,), label)[0])
+    return _energy(found, label)
 
 
 def find_forces(atoms: Atoms, label: str) -> Array | None:
@@ -50,9 +50,36 @@ def find_forces(atoms: Atoms, label: str) -> Array | None:
         (_results(atoms), ("forces",)),
         (atoms.arrays, PLAIN_FORCES),
     )
+    return _forces(found, len(atoms), label)
+
+
+Values = tuple[float | None, Array | None]
+"""Energy in eV and forces in eV/angstrom, if they are known."""
+
+
+def find_predictions(atoms: Atoms, label: str) -> tuple[Values, Values]:
+    """Return predictions, the calculator's results, and references, under ``REF_``."""
+    results, n_atoms = _results(atoms), len(atoms)
+    return (
+        (
+            _energy(_first((results, ("energy",))), label),
+            _forces(_first((results, ("forces",))), n_atoms, label),
+        ),
+        (
+            _energy(_first((atoms.info, ENERGY_LABELS)), label),
+            _forces(_first((atoms.arrays, FORCE_LABELS)), n_atoms, label),
+        ),
+    )
+
+
+def _energy(found: tuple[str, Any] | None, label: str) -> float | None:
+    return None if found is None else float(_numbers(*found, (1,), label)[0])
+
+
+def _forces(found: tuple[str, Any] | None, n_atoms: int, label: str) -> Array | None:
     if found is None:
         return None
-    return _numbers(*found, (3 * len(atoms),), label).reshape(-1, 3)
+    return _numbers(*found, (3 * n_atoms,), label).reshape(-1, 3)
 
 
 def find_stress(atoms: Atoms, label: str) -> Array | None:

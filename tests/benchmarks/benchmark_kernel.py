@@ -10,9 +10,10 @@ os.environ["ANNPOT_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
 import time
 
 import numpy as np
+from systems import aenet_descriptor
 from triple_loop import features_and_forces
 
-from annpot.descriptors.chebyshev import Chebyshev, Expansion
+from annpot.descriptors.chebyshev import Expansion
 from annpot.extrapolation import fit_domain
 from annpot.networks import initial_network
 from annpot.pairs import find_pairs
@@ -58,11 +59,8 @@ def best(function, repeats=5):
 
 
 def describe(radial, angular):
-    return Chebyshev(
-        SPECIES,
-        (Expansion(*radial),) * 2,
-        (Expansion(*angular),) * 2,
-        ((-1.0, 1.0),) * 2,
+    return aenet_descriptor(
+        SPECIES, [Expansion(*radial)] * 2, [Expansion(*angular)] * 2, [(-1.0, 1.0)] * 2
     )
 
 

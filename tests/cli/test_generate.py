@@ -152,5 +152,29 @@ def test_the_file_is_what_the_specification_says(made):
         n_atoms = file["structures/n_atoms"][:]
         assert file["structures/positions"].shape == (n_atoms.sum(), 3)
         assert file["structures/positions"].fletcher32
-        assert file["features/Ti"].shape[1] == 2 * (5 + 3)
+        # 5 radial functions, 2 channels; 10 products of 2 x 2 functions, l = 0 to 2
+        assert file["features/Ti"].shape[1] == 2 * 5 + 10 * 3
         assert bytes(file["species"][:]) == b"Ti\0O\0"
+
+
+def test_symmetry_functions_to_a_potential(work):
+    text = (work / "in.yaml").read_text().split("descriptor:")[0]
+    (work / "in.yaml").write_text(
+        text + "descriptor:\n  type: behler\n  cutoff: 4.5\n  functions:\n"
+        "    - {type: G2, eta: 0.5, r_s: 2.0}\n"
+        "    - {type: 3, neighbours: [Ti, O], eta: 0.01, lambda: -1, zeta: 4}\n"
+        "    - {type: G22, theta_low: 60, theta_high: 180, core: p2}\n"
+        "  central: {O: {radial: {n: 3}}}\ntrain: {epochs: 2, hidden: [3]}\n"
+    )
+    for command in ("generate", "train", "info --verify potential.h5"):
+        result = run(*command.split(), folder=work)
+        assert result.exit_code == 0, result.stderr
+    listed = [line.strip() for line in result.stdout.splitlines()]
+    assert (
+        listed.count(
+            "type G4, neighbours O-Ti, eta 0.01, r_s 0, lambda -1, zeta 4, cutoff 4.5, "
+            "cutoff_function cosine, alpha 0"
+        )
+        == 2
+    )
+    assert sum(line.startswith("type G2, neighbours ") for line in listed) == 2 + 8

@@ -11,6 +11,9 @@ from pydantic import ValidationError
 
 from annpot.errors import InputError
 from annpot.settings import (
+    AngularSettings,
+    BehlerSettings,
+    ChebyshevSettings,
     Settings,
     TrainSettings,
     load_settings,
@@ -37,8 +40,8 @@ def test_defaults() -> None:
     assert settings == Settings()
     assert settings.structures == ()
     assert settings.species is None
-    assert settings.descriptor.radial.order == 16
-    assert settings.descriptor.angular.cutoff == 6.5
+    (descriptor,) = settings.descriptor
+    assert descriptor == ChebyshevSettings()
     assert settings.train.hidden == (20, 20)
     assert settings.train.epochs is None
     assert settings.train.adam.learning_rate == 3e-3
@@ -73,7 +76,7 @@ def test_options_win(tmp_path: Path) -> None:
     )
     assert (settings.train.epochs, settings.train.seed) == (5, 4)
     assert settings.train.adam.batch == 2
-    assert settings.descriptor.radial.cutoff == 4.0
+    assert settings.descriptor[0].radial.cutoff == 4.0
     assert [group.files for group in settings.structures] == [("a.xsf",), ("b.xsf",)]
 
 
@@ -200,11 +203,26 @@ def test_central_species_inherit_field_by_field(tmp_path: Path) -> None:
         "descriptor:\n"
         "  radial: {order: 10, cutoff: 7}\n"
         "  central: {O: {radial: {cutoff: 5.0}, angular: {order: 2}}}\n",
-    ).descriptor
+    ).descriptor[0]
     radial, angular = descriptor.parts("O")
     assert (radial.order, radial.cutoff) == (10, 5.0)
-    assert (angular.order, angular.cutoff) == (2, 6.5)
+    assert (angular.order, angular.cutoff) == (2, AngularSettings().cutoff)
     assert descriptor.parts("Ti") == (descriptor.radial, descriptor.angular)
+
+
+def test_several_descriptors(tmp_path: Path) -> None:
+    text = "descriptor: [{radial: {order: 3}}, {type: behler, cutoff: 4.0}, {}]"
+    first, second, third = load(tmp_path, text).descriptor
+    assert isinstance(first, ChebyshevSettings)
+    assert first.radial.order == 3
+    assert isinstance(second, BehlerSettings)
+    assert second.cutoff == 4.0
+    assert third == ChebyshevSettings()
+
+
+@pytest.mark.parametrize("text", ["descriptor:", "descriptor: {}", "descriptor: [{}]"])
+def test_an_empty_descriptor_has_defaults(tmp_path: Path, text: str) -> None:
+    assert load(tmp_path, text) == Settings()
 
 
 def test_aliases_are_understood(tmp_path: Path) -> None:
@@ -231,9 +249,17 @@ MESSAGES = [
     ("train: {method: lbgfs}", "line 1: train.method: "
      "expected one of 'lbfgs', 'adam', found 'lbgfs', did you mean 'lbfgs'?"),
     ("descriptor: {type: acsf}",
-     "line 1: descriptor.type: expected 'chebyshev', found 'acsf'"),
-    ("descriptor: {weights: aent}", "line 1: descriptor.weights: expected 'aenet' or a "
-     "mapping (symbol: a number), found 'aent', did you mean 'aenet'?"),
+     "line 1: descriptor.type: expected 'chebyshev' or 'behler', found 'acsf'"),
+    ("descriptor: [{}, {type: behler, radail: 3}]",
+     "line 1: descriptor[1].radail: unknown key, did you mean 'radial'?"),
+    ("descriptor:\n  type: behler\n  functions:\n    - {type: G2, lambda_: 1}",
+     "line 4: descriptor.functions[0].lambda_: unknown key, did you mean 'lambda'?"),
+    ("descriptor: {type: behler, angular: {lambda: [1, x]}}",
+     "line 1: descriptor.angular.lambda[1]: expected a number, found 'x'"),
+    ("descriptor: {type: behler, functions: [{eta: 1}]}",
+     "line 1: descriptor.functions[0].type: this key is needed"),
+    ("descriptor: []", "line 1: descriptor: expected a section of keys or a non-empty "
+     "list (each: a section of keys), found []"),
     ("descriptor: {weights: {Ti: x}}",
      "line 1: descriptor.weights.Ti: expected a number, found 'x'"),
     ("descriptor:\n  central:\n    Oo: {}", "line 3: descriptor.central.Oo: "

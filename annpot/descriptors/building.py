@@ -1,0 +1,110 @@
+"""Settings of the descriptor -> the descriptor for given species."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from annpot.descriptors.base import Descriptor, Part
+from annpot.descriptors.behler_sets import make_behler
+from annpot.descriptors.chebyshev import Chebyshev, Expansion
+from annpot.descriptors.species_weights import (
+    check_known,
+    principal_weights,
+    property_weights,
+)
+from annpot.errors import InputError
+from annpot.settings import AngularSettings, ChebyshevSettings, DescriptorSettings
+
+
+def make_descriptor(
+    sections: Sequence[DescriptorSettings], species: tuple[str, ...]
+) -> Descriptor:
+    """Return the descriptor of the settings for the given species.
+
+    Raises
+    ------
+    InputError
+        If the settings name a species that is not there, or leave out a weight.
+    """
+    several = len(sections) > 1
+    return Descriptor(
+        tuple(
+            _make_part(
+                section, species, f"descriptor[{n}]" if several else "descriptor"
+            )
+            for n, section in enumerate(sections)
+        )
+    )
+
+
+def _make_part(
+    section: DescriptorSettings, species: tuple[str, ...], where: str
+) -> Part:
+    if isinstance(section, ChebyshevSettings):
+        return make_chebyshev(section, species)
+    return make_behler(section, species, where)
+
+
+def make_chebyshev(settings: ChebyshevSettings, species: tuple[str, ...]) -> Chebyshev:
+    """Return the Chebyshev part of some settings.
+
+    Raises
+    ------
+    InputError
+        If the settings name a species that is not there, leave out a weight, or ask
+        for too many features.
+    """
+    check_known(list(settings.central), species, "descriptor.central")
+    parts = [settings.parts(symbol) for symbol in species]
+    part = Chebyshev(
+        species=species,
+        radial_s=tuple(Expansion(radial.order, radial.cutoff) for radial, _ in parts),
+        angular_s=tuple(_angular(angular) for _, angular in parts),
+        weights_sct=(_channels(settings, species),) * len(species),
+        mixed=settings.angular.mixed,
+    )
+    try:
+        part.check_size()
+    except ValueError as error:
+        raise InputError(
+            f"descriptor: {error}: lower angular.order or angular.radial_order, or set "
+            "angular.mixed to false"
+        ) from None
+    return part
+
+
+def _angular(settings: AngularSettings) -> Expansion:
+    order = settings.radial_order
+    return Expansion(
+        settings.order, settings.cutoff, None if order == "none" else order
+    )
+
+
+def _channels(
+    settings: ChebyshevSettings, species: tuple[str, ...]
+) -> tuple[tuple[float, ...], ...]:
+    """Return the weights of the species in each channel."""
+    alike = (1.0,) * len(species)
+    if settings.weights == "auto":
+        rows = principal_weights(species, settings.channels)
+        return tuple(map(tuple, rows))
+    if settings.weights == "species":
+        return tuple(
+            tuple(float(s == t) for t in range(len(species)))
+            for s in range(len(species))
+        )
+    channels = [alike]
+    for weights in settings.weights:
+        if isinstance(weights, str):
+            channels.append(tuple(property_weights(weights, species)))
+            continue
+        check_known(list(weights), species, "descriptor.weights")
+        missing = [symbol for symbol in species if symbol not in weights]
+        if missing:
+            raise InputError(
+                f"descriptor.weights: no weight for {', '.join(missing)}, "
+                "expected one for each species"
+            )
+        channels.append(tuple(float(weights[symbol]) for symbol in species))
+    # of a single species all channels are the same
+    return tuple(channels[: len(species)]) if len(species) == 1 else tuple(channels)

@@ -1,0 +1,585 @@
+"""The triplet kernel: angular symmetry functions that do not factorise.
+
+For each central atom i and each pair of species of its neighbours, features are
+
+    G_e = w_e sum_{j<k} P_p(r_ij, r_ik, r_jk) Q_q(cos theta_jik),
+    P_p = R_a(r_ij) R_a(r_ik) [R_a(r_jk)],
+
+with few distinct radial functions R, products P and angular functions Q among many
+features e = (p, q). Radial functions of r_ij are computed once per pair. Each triplet
+is visited once for all features, eight neighbours k at a time for one neighbour j; what
+lies beyond the cutoff of r_jk, or of r_ij, is found before anything is computed.
+
+Derivatives are contracted over features for each triplet: the slopes by the three sides
+and the cosine lead to forces. As in `annpot.kernels.moments`, each sum has a fixed
+order.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from annpot.kernels.compilation import compiled
+from annpot.kernels.environment import clear, load_block
+from annpot.kernels.lanes import (
+    WIDTH,
+    any_positive,
+    gather,
+    list_less,
+    load,
+    scatter,
+    splat,
+    square_root,
+    store,
+    total,
+    where_first,
+)
+from annpot.kernels.radial import inline
+from annpot.kernels.triplet_recipe import (
+    COSINE,
+    DX,
+    DY,
+    DZ,
+    R_DOT,
+    R_INVERSE,
+    SIDE,
+    SIDE_DOT,
+    U_DOT,
+    UX,
+    UY,
+    UZ,
+    VX,
+    R,
+    set_angulars,
+    set_radials,
+)
+
+kernel = compiled(fastmath={"contract"}, nogil=True, _nrt=False)
+
+
+@kernel
+def _place_neighbours(
+    n: int, neighbours: Any, recipe: Any, with_slopes: bool, work: Any
+) -> None:
+    """Give each neighbour of atom ``n`` a slot, and set its radial functions.
+
+    Behind those of each species come up to 15 that contribute nothing.
+    """
+    s = neighbours.species_n[n]
+    stride, base = work.stride, 0
+    for t in range(neighbours.n_species):
+        g = (n * neighbours.n_species + t) * neighbours.n_shells
+        first = neighbours.first_g[g]
+        count = neighbours.first_g[g + recipe.shell_s[s] + 1] - first
+        work.base_t[t], work.count_t[t] = base, count
+        for b in range(0, count, WIDTH):
+            i, r_far = base + b, recipe.r_far
+            u, r, r_inverse = load_block(neighbours.D_cp, first + b, count - b, r_far)
+            x, y, z = u
+            store(work.place, UX * stride + i, x)
+            store(work.place, UY * stride + i, y)
+            store(work.place, UZ * stride + i, z)
+            # far from all others, so that no r_jk is zero
+            far = splat(4.0 * r_far)
+            store(work.place, DX * stride + i, where_first(count - b, r * x, far))
+            store(work.place, DY * stride + i, r * y)
+            store(work.place, DZ * stride + i, r * z)
+            store(work.place, R * stride + i, r)
+            store(work.place, R_INVERSE * stride + i, r_inverse)
+        set_radials(
+            recipe.rows,
+            s,
+            (work.place, R * stride + base),
+            (work.radial, work.radial_slopes, base),
+            (count + WIDTH - 1) // WIDTH,
+            with_slopes,
+            work,
+        )
+        base += (count + WIDTH - 1) // WIDTH * WIDTH
+        _place_nobody(base, recipe, s, work)
+        base += WIDTH
+
+
+@inline
+def _place_nobody(i: int, recipe: Any, s: int, work: Any) -> None:
+    """Fill eight slots with neighbours that contribute nothing."""
+    zero = splat(0.0)
+    for row in range(U_DOT + 3):
+        store(work.place, row * work.stride + i, zero)
+    store(work.place, DX * work.stride + i, splat(4.0 * recipe.r_far))
+    store(work.place, R * work.stride + i, splat(recipe.r_far))
+    store(work.place, R_INVERSE * work.stride + i, splat(1.0 / recipe.r_far))
+    for a in range(recipe.n_radial_s[s]):
+        store(work.radial, a * work.stride + i, zero)
+        store(work.radial_slopes, a * work.stride + i, zero)
+
+
+@inline
+def _set_active(recipe: Any, h: int, j: int, work: Any) -> int:
+    """List the products that are not zero for neighbour ``j``; return how many."""
+    count = 0
+    for p in range(recipe.first_product_h[h], recipe.first_product_h[h + 1]):
+        if work.radial[recipe.radial_p[p] * work.stride + j] != 0.0:
+            work.active_m[count] = p
+            count += 1
+    return count
+
+
+@inline
+def _species(recipe: Any, h: int, work: Any) -> Any:
+    """Return the species of j and of k: more neighbours k fill the lanes better."""
+    t, v = recipe.species_hk[h, 0], recipe.species_hk[h, 1]
+    if work.count_t[t] > work.count_t[v]:
+        return v, t
+    return t, v
+
+
+@inline
+def _scalars(work: Any, row: int, j: int) -> Any:
+    """Return three rows of slot ``j``."""
+    i, stride = row * work.stride + j, work.stride
+    return work.place[i], work.place[i + stride], work.place[i + 2 * stride]
+
+
+@inline
+def _vectors(work: Any, row: int, k: int) -> Any:
+    """Return three rows of eight slots from ``k`` on."""
+    i, stride = row * work.stride + k, work.stride
+    return (
+        load(work.place, i),
+        load(work.place, i + stride),
+        load(work.place, i + 2 * stride),
+    )
+
+
+@inline
+def _add_to(sums: Any, i: int, value: Any) -> None:
+    store(sums, i, load(sums, i) + value)
+
+
+@inline
+def _near(source: Any, at: int, k: int, listed: Any, work: Any) -> Any:
+    """Return eight listed slots of a row, from number ``k`` of the list on."""
+    has_side, start, _ = listed
+    if has_side:
+        return gather(source, at, work.slot_k, k)
+    return load(source, at + start + k)
+
+
+@inline
+def _list_near(h: int, j: int, slots: Any, recipe: Any, work: Any) -> Any:
+    """List the neighbours k that are near ``j``; set r_jk and the cosines of those.
+
+    ``slots``: first slot k, the one behind the last, and one without a neighbour.
+    Without limit of r_jk, all are listed. Returns what `_near` needs, with the number
+    of those listed; the last eight of the list are filled up with nobody.
+    """
+    stride, place, triplet = work.stride, work.place, work.triplet
+    (ux, uy, uz), (x, y, z) = _scalars(work, UX, j), _scalars(work, DX, j)
+    has_side, reach = recipe.has_side_h[h], recipe.reach_h[h]
+    start, stop, nobody = slots
+    count = 0
+    for k in range(start, stop, WIDTH):
+        cosine = ux * load(place, UX * stride + k)
+        cosine = cosine + uy * load(place, UY * stride + k)
+        cosine = cosine + uz * load(place, UZ * stride + k)
+        if has_side:
+            dx, dy, dz = _vectors(work, DX, k)
+            dx, dy, dz = dx - x, dy - y, dz - z
+            square = dx * dx + dy * dy + dz * dz
+            store(work.across, k, square)
+            store(work.across, stride + k, cosine)
+            count = list_less(square, reach, k, work.table, work.slot_k, count)
+        else:
+            store(triplet, COSINE * stride + k - start, cosine)
+    if not has_side:
+        return has_side, start, stop - start
+    work.across[nobody], work.across[stride + nobody] = recipe.r_far**2, 0.0
+    for i in range(count, count + WIDTH):
+        work.slot_k[i] = nobody
+    for i in range(0, count, WIDTH):
+        side = square_root(gather(work.across, 0, work.slot_k, i))
+        store(triplet, SIDE * stride + i, side)
+        cosine = gather(work.across, stride, work.slot_k, i)
+        store(triplet, COSINE * stride + i, cosine)
+    return has_side, start, count
+
+
+@inline
+def _slots(t: int, v: int, j: int, work: Any) -> Any:
+    """Return the slots of k for `_list_near`: behind j, if of the same species."""
+    first, stop = work.base_t[v], work.base_t[v] + work.count_t[v]
+    nobody = first + (work.count_t[v] + WIDTH - 1) // WIDTH * WIDTH
+    return j + 1 if t == v else first, stop, nobody
+
+
+@inline
+def _set_factors(
+    h: int, n_species: int, count: int, with_slopes: bool, recipe: Any, work: Any
+) -> None:
+    """Set the functions of r_jk and of the angle for the listed neighbours."""
+    n_blocks = (count + WIDTH - 1) // WIDTH
+    if recipe.has_side_h[h]:
+        set_radials(
+            recipe.rows,
+            n_species + h,
+            (work.triplet, SIDE * work.stride),
+            (work.side, work.side_slopes, 0),
+            n_blocks,
+            with_slopes,
+            work,
+        )
+    set_angulars(recipe, h, n_blocks, with_slopes, work)
+
+
+@kernel
+def _sum_group(h: int, n_species: int, recipe: Any, work: Any) -> None:
+    """Sum the features of group ``h`` over its triplets."""
+    t, v = _species(recipe, h, work)
+    first_entry = recipe.first_entry_p[recipe.first_product_h[h]]
+    stride = work.stride
+    for j in range(work.base_t[t], work.base_t[t] + work.count_t[t]):
+        n_active = _set_active(recipe, h, j, work)
+        if n_active == 0:
+            continue
+        near = _list_near(h, j, _slots(t, v, j, work), recipe, work)
+        _set_factors(h, n_species, near[2], False, recipe, work)
+        for m in range(n_active):
+            p = work.active_m[m]
+            a, c = recipe.radial_p[p] * stride, recipe.side_p[p] * stride
+            f, last = work.radial[a + j], 0
+            for k in range(0, near[2], WIDTH):
+                product = f * _near(work.radial, a, k, near, work)
+                if c >= 0:
+                    product = product * load(work.side, c + k)
+                store(work.product, k, product)
+                last = k + WIDTH if any_positive(product) else last
+            for e in range(recipe.first_entry_p[p], recipe.first_entry_p[p + 1]):
+                q = recipe.angular_e[e] * stride
+                value = load(work.sums, (e - first_entry) * WIDTH)
+                for k in range(0, last, WIDTH):
+                    f_k = load(work.angular, q + k)
+                    value = value + load(work.product, k) * f_k
+                store(work.sums, (e - first_entry) * WIDTH, value)
+
+
+@kernel
+def add_features(
+    chunk_ki: Any, neighbours: Any, recipe: Any, feature_n: Any, work: Any, G_f: Any
+) -> None:
+    """Add the features of the atoms of some chunks, `annpot.pairs.plan_chunks`."""
+    for i in range(len(chunk_ki)):
+        for n in range(chunk_ki[i, 0], chunk_ki[i, 1]):
+            s, f = neighbours.species_n[n], feature_n[n]
+            if recipe.first_group_s[s] == recipe.first_group_s[s + 1]:
+                continue
+            _place_neighbours(n, neighbours, recipe, False, work)
+            for h in range(recipe.first_group_s[s], recipe.first_group_s[s + 1]):
+                first = recipe.first_entry_p[recipe.first_product_h[h]]
+                last = recipe.first_entry_p[recipe.first_product_h[h + 1]]
+                clear(work.sums, last - first)
+                _sum_group(h, neighbours.n_species, recipe, work)
+                for e in range(first, last):
+                    value = total(load(work.sums, (e - first) * WIDTH))
+                    G_f[f + recipe.feature_e[e]] += recipe.weight_e[e] * value
+
+
+@inline
+def _contract(p: int, first_entry: int, k: int, recipe: Any, work: Any) -> Any:
+    """Return ``sum_e g_e Q_e`` and ``sum_e g_e dQ_e/dcos`` over a product's entries."""
+    value, slope = splat(0.0), splat(0.0)
+    for e in range(recipe.first_entry_p[p], recipe.first_entry_p[p + 1]):
+        i = recipe.angular_e[e] * work.stride + k
+        g = work.g_e[e - first_entry]
+        value = value + g * load(work.angular, i)
+        slope = slope + g * load(work.angular_slopes, i)
+    return value, slope
+
+
+@inline
+def _slopes(
+    j: int, k: int, near: Any, n_active: int, first_entry: int, recipe: Any, work: Any
+) -> Any:
+    """Return dE/dr_ij, dE/dr_ik, dE/dr_jk and dE/dcos of eight triplets."""
+    zero, stride = splat(0.0), work.stride
+    by_j, by_k, by_side, by_cosine = zero, zero, zero, zero
+    for m in range(n_active):
+        p = work.active_m[m]
+        a, c = recipe.radial_p[p] * stride, recipe.side_p[p]
+        g = _near(work.radial, a, k, near, work)
+        if not any_positive(g):
+            continue
+        value, slope = _contract(p, first_entry, k, recipe, work)
+        f, dfdr = work.radial[a + j], work.radial_slopes[a + j]
+        dgdr = _near(work.radial_slopes, a, k, near, work)
+        if c >= 0:
+            side = load(work.side, c * stride + k)
+            dside = load(work.side_slopes, c * stride + k)
+            by_side = by_side + value * (f * g) * dside
+            g, dgdr = g * side, dgdr * side
+        by_j = by_j + value * (dfdr * g)
+        by_k = by_k + value * (f * dgdr)
+        by_cosine = by_cosine + slope * (f * g)
+    return by_j, by_k, by_side, by_cosine
+
+
+@inline
+def _set_across(
+    j: int, near: Any, n_active: int, first_entry: int, recipe: Any, work: Any
+) -> Any:
+    """Set the derivatives of each triplet, and return their sum along u_j."""
+    stride, (has_side, start, count) = work.stride, near
+    r_j, inverse_j = work.place[R * stride + j], work.place[R_INVERSE * stride + j]
+    along = splat(0.0)
+    for k in range(0, count, WIDTH):
+        by_j, by_k, by_side, by_cosine = _slopes(
+            j, k, near, n_active, first_entry, recipe, work
+        )
+        if has_side:
+            by_side = by_side / load(work.triplet, SIDE * stride + k)
+        cosine = load(work.triplet, COSINE * stride + k)
+        r_k = _near(work.place, R * stride, k, near, work)
+        across_j = by_cosine * inverse_j
+        across_k = by_cosine * _near(work.place, R_INVERSE * stride, k, near, work)
+        along = along + by_j - cosine * across_j + by_side * r_j
+        along_k = by_k - cosine * across_k + by_side * r_k
+        across_j, across_k = across_j - by_side * r_k, across_k - by_side * r_j
+        if has_side:
+            scatter(work.across, 0, work.slot_k, k, along_k)
+            scatter(work.across, stride, work.slot_k, k, across_j)
+            scatter(work.across, 2 * stride, work.slot_k, k, across_k)
+        else:
+            store(work.across, start + k, along_k)
+            store(work.across, stride + start + k, across_j)
+            store(work.across, 2 * stride + start + k, across_k)
+    return along
+
+
+@inline
+def _clear_across(start: int, stop: int, work: Any) -> None:
+    zero = splat(0.0)
+    for row in range(3):
+        for k in range(start, stop, WIDTH):
+            store(work.across, row * work.stride + k, zero)
+
+
+@kernel
+def _add_gradients(h: int, n_species: int, recipe: Any, work: Any) -> None:
+    """Add the derivatives by D_j and D_k of the triplets of group ``h``."""
+    t, v = _species(recipe, h, work)
+    first_entry = recipe.first_entry_p[recipe.first_product_h[h]]
+    stride, across = work.stride, work.across
+    for j in range(work.base_t[t], work.base_t[t] + work.count_t[t]):
+        n_active = _set_active(recipe, h, j, work)
+        if n_active == 0:
+            continue
+        slots = _slots(t, v, j, work)
+        near = _list_near(h, j, slots, recipe, work)
+        _set_factors(h, n_species, near[2], True, recipe, work)
+        start, stop, _ = slots
+        if near[0]:
+            _clear_across(start, stop, work)
+        along = _set_across(j, near, n_active, first_entry, recipe, work)
+        x, y, z = _scalars(work, UX, j)
+        gx, gy, gz = along * x, along * y, along * z
+        for k in range(start, stop, WIDTH):
+            ux, uy, uz = _vectors(work, UX, k)
+            along_k, across_j = load(across, k), load(across, stride + k)
+            across_k = load(across, 2 * stride + k)
+            gx, gy, gz = gx + across_j * ux, gy + across_j * uy, gz + across_j * uz
+            _add_to(work.gradient, k, along_k * ux + across_k * x)
+            _add_to(work.gradient, stride + k, along_k * uy + across_k * y)
+            _add_to(work.gradient, 2 * stride + k, along_k * uz + across_k * z)
+        work.gradient[j] += total(gx)
+        work.gradient[stride + j] += total(gy)
+        work.gradient[2 * stride + j] += total(gz)
+
+
+@kernel
+def _add_forces_of_atom(
+    n: int, neighbours: Any, work: Any, F_nc: Any, shift: int, virial_cc: Any
+) -> None:
+    """Add what the gradients by the pairs of atom ``n`` amount to."""
+    stride = work.stride
+    for t in range(neighbours.n_species):
+        g = (n * neighbours.n_species + t) * neighbours.n_shells
+        first, base = neighbours.first_g[g], work.base_t[t]
+        for i in range(work.count_t[t]):
+            j = neighbours.j_p[first + i] + shift
+            for c in range(3):
+                gradient = work.gradient[c * stride + base + i]
+                F_nc[n + shift, c] += gradient
+                F_nc[j, c] -= gradient
+                for b in range(len(virial_cc)):
+                    D = work.place[(DX + b) * stride + base + i]
+                    virial_cc[b, c] -= D * gradient
+
+
+@kernel
+def add_forces(
+    chunk_ki: Any,
+    neighbours: Any,
+    recipe: Any,
+    feature_n: Any,
+    work: Any,
+    dEdG_f: Any,
+    F_nc: Any,
+    virial_ncc: Any,
+) -> None:
+    """Add forces and virials as `annpot.kernels.moments.add_forces` does."""
+    for i in range(len(chunk_ki)):
+        shift = chunk_ki[i, 4] - chunk_ki[i, 2]
+        for n in range(chunk_ki[i, 0], chunk_ki[i, 1]):
+            s, f = neighbours.species_n[n], feature_n[n]
+            if recipe.first_group_s[s] == recipe.first_group_s[s + 1]:
+                continue
+            _place_neighbours(n, neighbours, recipe, True, work)
+            clear(work.gradient, len(work.gradient) // WIDTH)
+            for h in range(recipe.first_group_s[s], recipe.first_group_s[s + 1]):
+                first = recipe.first_entry_p[recipe.first_product_h[h]]
+                last = recipe.first_entry_p[recipe.first_product_h[h + 1]]
+                for e in range(first, last):
+                    g = dEdG_f[f + recipe.feature_e[e]]
+                    work.g_e[e - first] = recipe.weight_e[e] * g
+                _add_gradients(h, neighbours.n_species, recipe, work)
+            virial_cc = virial_ncc[n] if len(virial_ncc) > 0 else work.nothing_cc
+            _add_forces_of_atom(n, neighbours, work, F_nc, shift, virial_cc)
+
+
+@kernel
+def _place_velocities(
+    n: int, neighbours: Any, recipe: Any, V_nc: Any, strain_cc: Any, work: Any
+) -> None:
+    """Set the rates of D, r and u of the neighbours; slopes of R become rates."""
+    stride, place = work.stride, work.place
+    s = neighbours.species_n[n]
+    for t in range(neighbours.n_species):
+        g = (n * neighbours.n_species + t) * neighbours.n_shells
+        first, base = neighbours.first_g[g], work.base_t[t]
+        for i in range(base, base + work.count_t[t]):
+            j = neighbours.j_p[first + i - base]
+            for c in range(3):
+                v = V_nc[j, c] - V_nc[n, c]
+                for b in range(len(strain_cc)):
+                    v += place[(DX + b) * stride + i] * strain_cc[b, c]
+                place[(VX + c) * stride + i] = v
+        for k in range(base, base + work.count_t[t], WIDTH):
+            ux, uy, uz = _vectors(work, UX, k)
+            vx, vy, vz = _vectors(work, VX, k)
+            r_dot = ux * vx + uy * vy + uz * vz
+            inverse = load(place, R_INVERSE * stride + k)
+            store(place, R_DOT * stride + k, r_dot)
+            store(place, U_DOT * stride + k, inverse * (vx - r_dot * ux))
+            store(place, (U_DOT + 1) * stride + k, inverse * (vy - r_dot * uy))
+            store(place, (U_DOT + 2) * stride + k, inverse * (vz - r_dot * uz))
+            for a in range(recipe.n_radial_s[s]):
+                slope = load(work.radial_slopes, a * stride + k)
+                store(work.radial_slopes, a * stride + k, slope * r_dot)
+
+
+@inline
+def _set_rates(j: int, slots: Any, work: Any) -> None:
+    """Set the rates of the cosine and of r_jk^2 / 2 for all slots of k."""
+    stride, across = work.stride, work.across
+    (x, y, z), (p, q, s) = _scalars(work, UX, j), _scalars(work, U_DOT, j)
+    (dx, dy, dz), (vx, vy, vz) = _scalars(work, DX, j), _scalars(work, VX, j)
+    start, stop, nobody = slots
+    for k in range(start, stop, WIDTH):
+        (a, b, c), (ka, kb, kc) = _vectors(work, UX, k), _vectors(work, U_DOT, k)
+        cosine = a * p + b * q + c * s + ka * x + kb * y + kc * z
+        store(across, k, cosine)
+        (a, b, c), (ka, kb, kc) = _vectors(work, DX, k), _vectors(work, VX, k)
+        side = (a - dx) * (ka - vx) + (b - dy) * (kb - vy) + (c - dz) * (kc - vz)
+        store(across, stride + k, side)
+    across[nobody], across[stride + nobody] = 0.0, 0.0
+
+
+@kernel
+def _sum_tangents(h: int, n_species: int, recipe: Any, work: Any) -> None:
+    """Sum the rates of the features of group ``h`` over its triplets."""
+    t, v = _species(recipe, h, work)
+    first_entry = recipe.first_entry_p[recipe.first_product_h[h]]
+    stride = work.stride
+    for j in range(work.base_t[t], work.base_t[t] + work.count_t[t]):
+        n_active = _set_active(recipe, h, j, work)
+        if n_active == 0:
+            continue
+        slots = _slots(t, v, j, work)
+        near = _list_near(h, j, slots, recipe, work)
+        _set_factors(h, n_species, near[2], True, recipe, work)
+        _set_rates(j, slots, work)
+        if near[0]:
+            for k in range(0, near[2], WIDTH):
+                rate = _near(work.across, stride, k, near, work)
+                rate = rate / load(work.triplet, SIDE * stride + k)
+                store(work.triplet, SIDE_DOT * stride + k, rate)
+        for m in range(n_active):
+            p = work.active_m[m]
+            last = _set_products(p, j, near, recipe, work)
+            for e in range(recipe.first_entry_p[p], recipe.first_entry_p[p + 1]):
+                q = recipe.angular_e[e] * stride
+                value = load(work.sums, (e - first_entry) * WIDTH)
+                for k in range(0, last, WIDTH):
+                    rate = load(work.product, stride + k)
+                    value = value + rate * load(work.angular, q + k)
+                    product = load(work.product, k)
+                    value = value + product * load(work.angular_slopes, q + k)
+                store(work.sums, (e - first_entry) * WIDTH, value)
+
+
+@inline
+def _set_products(p: int, j: int, near: Any, recipe: Any, work: Any) -> int:
+    """Set product times rate of the cosine, and rate of the product.
+
+    Returns the number of neighbours up to the last one that matters.
+    """
+    stride, last = work.stride, 0
+    a, c = recipe.radial_p[p] * stride, recipe.side_p[p] * stride
+    f, f_dot = work.radial[a + j], work.radial_slopes[a + j]
+    for k in range(0, near[2], WIDTH):
+        g = _near(work.radial, a, k, near, work)
+        g_dot = _near(work.radial_slopes, a, k, near, work)
+        product, rate = f * g, f * g_dot + f_dot * g
+        last = k + WIDTH if any_positive(g) else last
+        if c >= 0:
+            side = load(work.side, c + k)
+            side_dot = load(work.triplet, SIDE_DOT * stride + k)
+            side_dot = side_dot * load(work.side_slopes, c + k)
+            rate = rate * side + product * side_dot
+            product = product * side
+        store(work.product, stride + k, rate)
+        store(work.product, k, product * _near(work.across, 0, k, near, work))
+    return last
+
+
+@kernel
+def add_tangents(
+    chunk_ki: Any,
+    neighbours: Any,
+    recipe: Any,
+    feature_n: Any,
+    work: Any,
+    V_nc: Any,
+    structure_n: Any,
+    strain_scc: Any,
+    Gdot_f: Any,
+) -> None:
+    """Add the directional derivatives as `annpot.kernels.moments.add_tangents`."""
+    for i in range(len(chunk_ki)):
+        for n in range(chunk_ki[i, 0], chunk_ki[i, 1]):
+            s, f = neighbours.species_n[n], feature_n[n]
+            if recipe.first_group_s[s] == recipe.first_group_s[s + 1]:
+                continue
+            strain_cc = work.nothing_cc
+            if len(strain_scc) > 0:
+                strain_cc = strain_scc[structure_n[n]]
+            _place_neighbours(n, neighbours, recipe, True, work)
+            _place_velocities(n, neighbours, recipe, V_nc, strain_cc, work)
+            for h in range(recipe.first_group_s[s], recipe.first_group_s[s + 1]):
+                first = recipe.first_entry_p[recipe.first_product_h[h]]
+                last = recipe.first_entry_p[recipe.first_product_h[h + 1]]
+                clear(work.sums, last - first)
+                _sum_tangents(h, neighbours.n_species, recipe, work)
+                for e in range(first, last):
+                    value = total(load(work.sums, (e - first) * WIDTH))
+                    Gdot_f[f + recipe.feature_e[e]] += recipe.weight_e[e] * value

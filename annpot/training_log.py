@@ -1,0 +1,44 @@
+"""The table of errors that ``annpot train`` writes, read back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from annpot.errors import FileFormatError
+from annpot.structures.structure import Array
+
+
+def read_log(path: Path) -> dict[str, Array]:
+    """Return the columns of a log by their name; NaN where an epoch has no value.
+
+    Raises
+    ------
+    FileFormatError
+        If there is no such file, or it is none that ``annpot train`` wrote.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        raise FileFormatError(f"'{path}' cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise FileFormatError(f"'{path}': binary data, expected a train.log") from None
+    names = lines[0].lstrip("# ").split() if lines else []
+    if names[:2] != ["epoch", "loss"]:
+        raise FileFormatError(
+            f"'{path}', line 1: expected '# epoch loss ...', as 'annpot train' writes"
+        )
+    rows = []
+    for number, line in enumerate(lines[1:], 2):
+        try:
+            rows.append([float(word) for word in line.split()])
+        except ValueError:
+            rows.append([])
+        if len(rows[-1]) != len(names):
+            raise FileFormatError(
+                f"'{path}', line {number}: {len(names)} numbers expected"
+            )
+    if not rows:
+        raise FileFormatError(f"'{path}': no epochs, expected one at least")
+    return dict(zip(names, np.array(rows).T, strict=True))

@@ -1,0 +1,86 @@
+"""Against n2p2 2.3.0: symmetry functions, energies and forces of made-up potentials."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+
+import n2p2_files
+import numpy as np
+import pytest
+from n2p2_files import ALL, DATA
+
+from annpot.descriptors.symmetry_functions import CUTOFF_FUNCTIONS, NAMES
+from annpot.structures.structure import stack
+
+
+@functools.cache
+def cases(archive):
+    return n2p2_files.read_archive(archive)
+
+
+CASES = [
+    pytest.param(archive, case, id=f"{'some' if archive == DATA else 'all'}-{case}")
+    for archive in (DATA, *filter(Path.exists, ALL))
+    for case in cases(archive)
+]
+
+
+def compare(files):
+    """Return potential, structures, what annpot gives for them and what n2p2 gave."""
+    potential = n2p2_files.make_potential(files)
+    structures = n2p2_files.read_structures(files["input.data"])
+    expected = n2p2_files.read_predictions(files["reference.txt"])
+    result = potential.evaluate(stack(structures, potential.species))
+    return potential, structures, result, expected
+
+
+def assert_same(files, tolerance):
+    """Check features, energies, atomic energies and forces, relative to their sizes."""
+    potential, structures, result, expected = compare(files)
+    assert len(structures) == len(expected) > 0
+    G_n = [G for prediction in expected for G in prediction.G_n]
+    for atoms, found_nf in zip(
+        result.features.atoms_s,
+        result.features.blocks(result.features.G_f),
+        strict=True,
+    ):
+        if len(atoms):
+            expected_nf = np.array([G_n[n] for n in atoms])
+            close(found_nf, expected_nf, tolerance)
+    E_s = [prediction.E for prediction in expected]
+    np.testing.assert_allclose(result.E_s, E_s, rtol=tolerance)
+    offset_n = potential.reference_energies[result.features.batch.species_n]
+    E_n = np.concatenate([prediction.E_n for prediction in expected])
+    close(result.E_n - offset_n, E_n, tolerance)
+    close(result.F_nc, np.concatenate([p.F_nc for p in expected]), tolerance)
+
+
+def close(found, expected, tolerance):
+    size = np.abs(expected).max()
+    np.testing.assert_allclose(found, expected, rtol=0, atol=tolerance * size)
+
+
+def tolerance_of(case):
+    """Return the tolerance; n2p2 loses digits in its polynomials of highest order."""
+    return 1e-9 if "p4" in case else 1e-10
+
+
+@pytest.mark.parametrize(("archive", "case"), CASES)
+def test_potential(archive, case):
+    assert_same(cases(archive)[case], tolerance_of(case))
+
+
+def test_all_types_are_tested():
+    functions = {
+        (f.type, f.cutoff_function, f.core)
+        for files in cases(DATA).values()
+        for fs in n2p2_files.read_functions(
+            n2p2_files.read_keywords(files["input.nn"])
+        )[1]
+        for f in fs
+    }
+    types, cutoff_functions, cores = map(set, zip(*functions, strict=True))
+    assert types == set(NAMES.values())
+    assert cutoff_functions == set(CUTOFF_FUNCTIONS)
+    assert {core.rstrip("a") for core in cores} == {"", "e", "p1", "p2", "p3", "p4"}
