@@ -23,6 +23,7 @@ from annpot.settings.values import (
     Ratio,
     Share,
     Symbol,
+    as_bytes,
     as_groups,
     as_list,
     as_parts,
@@ -157,6 +158,9 @@ class TrainSettings(Section):
     )
     """Time after which to stop, in seconds or as '90s', '3m', '1h30m', '2d'; null:
     never."""
+    memory: Annotated[Count | None, as_bytes] = Field(default=None, examples=["8G"])
+    """Most memory that the process may use, in bytes or e.g. 8G or 500MiB; what does
+    not fit is computed again in each epoch; null: 60 % of what is free."""
     lbfgs: LbfgsSettings = LbfgsSettings()
     """Settings of method lbfgs."""
     adam: AdamSettings = AdamSettings()
