@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from annpot.errors import TrainingError
 from annpot.fingerprints import SETS, FingerprintSet
-from annpot.loss import References
-from annpot.structures.structure import Batch, Integers
+from annpot.objective import References
+from annpot.structures.structure import Integers
 
 
 @dataclass(frozen=True)
@@ -55,27 +55,6 @@ def split(
     return Split(np.sort(train), np.sort(validation), np.sort(test))
 
 
-def subset(batch: Batch, structures: Integers) -> Batch:
-    """Return the batch of some structures."""
-    atoms = atoms_of(batch, structures)
-    return replace(
-        batch,
-        species_n=batch.species_n[atoms],
-        positions_nc=batch.positions_nc[atoms],
-        cells_scc=batch.cells_scc[structures],
-        pbc_sc=batch.pbc_sc[structures],
-        first_s=np.concatenate([[0], np.cumsum(batch.atoms_s[structures])]),
-    )
-
-
-def atoms_of(batch: Batch, structures: Integers) -> Integers:
-    """Return the numbers of the atoms of some structures."""
-    if not len(structures):
-        return np.zeros(0, dtype=np.int64)
-    first_s = batch.first_s
-    return np.concatenate([np.arange(first_s[s], first_s[s + 1]) for s in structures])
-
-
 def references(fingerprints: FingerprintSet, structures: Integers) -> References:
     """Return what some structures are fitted to."""
     batch, labels = fingerprints.batch, fingerprints.labels
@@ -84,7 +63,7 @@ def references(fingerprints: FingerprintSet, structures: Integers) -> References
     E_s = labels.energy_s - counts_st @ fingerprints.reference_energies
     return References(
         E_s=E_s[structures],
-        F_nc=labels.forces_nc[atoms_of(batch, structures)],
+        F_nc=labels.forces_nc[batch.atoms_of(structures)],
         stress_sv=labels.stress_sv[structures],
         weight_s=labels.weight_s[structures],
     )

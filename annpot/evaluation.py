@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from annpot.accuracy import Errors, compute_errors
-from annpot.dataset import Split, references, subset
+from annpot.dataset import Split, references
 from annpot.fingerprints import FingerprintSet
 from annpot.potential import Potential
 from annpot.structures.structure import Array, Integers
@@ -47,7 +47,7 @@ def _rows(
     potential: Potential,
     fingerprints: FingerprintSet,
 ) -> Iterator[Row]:
-    batch = subset(fingerprints.batch, structures)
+    batch = fingerprints.batch.take(structures)
     dE_s, dF_nc = _deviations(structures, potential, fingerprints)
     groups = np.array([fingerprints.labels.groups[s] for s in structures])
     every = np.ones(len(structures), dtype=bool)
@@ -74,7 +74,7 @@ def _deviations(
     firsts = np.unique(np.cumsum(sizes_s) // BATCH_ATOMS, return_index=True)[1]
     dE, dF = [], []
     for part in np.split(structures, firsts[1:]):
-        batch = subset(fingerprints.batch, part)
+        batch = fingerprints.batch.take(part)
         known = references(fingerprints, part)
         result = potential.evaluate(batch)
         assert result.F_nc is not None

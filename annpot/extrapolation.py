@@ -12,7 +12,7 @@ and forces there are guesses.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,14 +46,21 @@ class Domain:
     """Squared Mahalanobis distances above are level low: the training maximum."""
     high: float
 
+    def widen(self, G_nf: Array) -> Domain:
+        """Return the domain that reaches as far as these training atoms."""
+        squares_n = np.sum(self.whitening.apply(G_nf) ** 2, axis=1)
+        low = float(squares_n.max(initial=self.low))
+        return replace(self, low=low, high=FAR_DISTANCE * low)
+
+
+def begin_domain(statistics: Statistics, floor: float) -> Domain:
+    """Return the domain of atoms of which the statistics are known; see ``widen``."""
+    return Domain(statistics, fit_whitening(statistics, floor), 0.0, 0.0)
+
 
 def fit_domain(G_nf: Array, floor: float) -> Domain:
     """Return the domain of training atoms with features ``G_nf``."""
-    statistics = compute_statistics(G_nf)
-    whitening = fit_whitening(statistics, floor)
-    squares_n = np.sum(whitening.apply(G_nf) ** 2, axis=1)
-    low = float(squares_n.max(initial=0.0))
-    return Domain(statistics, whitening, low, FAR_DISTANCE * low)
+    return begin_domain(compute_statistics(G_nf), floor).widen(G_nf)
 
 
 @dataclass(frozen=True)

@@ -150,6 +150,11 @@ class Network:
             i += b.size
         return Network(self.activations, tuple(weights), tuple(biases))
 
+    def restart(self, rng: np.random.Generator) -> Network:
+        """Return the same network with random weights, see `initial_network`."""
+        fresh = initial_network(self.sizes, "linear", rng)
+        return Network(self.activations, fresh.weights, fresh.biases)
+
     def forward(self, X_nf: Array) -> Trace:
         """Return the energies and all that derivatives need, for inputs ``X_nf``."""
         values, slopes, bends = [X_nf], [], []

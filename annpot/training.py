@@ -3,38 +3,28 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from annpot.accuracy import Errors, compute_errors
-from annpot.dataset import Split, references, split, subset
-from annpot.descriptors import Descriptor, Features
+from annpot.dataset import Split, split
 from annpot.errors import TrainingError
 from annpot.evaluation import Row, error_table
-from annpot.extrapolation import fit_domain
 from annpot.fingerprints import FingerprintSet
-from annpot.loss import Loss, LossWeights, References, Values
-from annpot.networks import Network, initial_network
+from annpot.loss import Loss
+from annpot.networks import Network, average
+from annpot.objective import References, Values
 from annpot.optimizers.adam import run_adam
 from annpot.optimizers.lbfgs import run_lbfgs
-from annpot.pairs import find_nearest, find_pairs
+from annpot.planning import MemoryPlan
+from annpot.posing import Problem, pose, small_structures
 from annpot.potential import Potential, assemble
-from annpot.scaling import (
-    Scaling,
-    Statistics,
-    compute_statistics,
-    fit_whitening,
-    fit_zscore,
-)
 from annpot.settings import TrainSettings
 from annpot.structures.structure import Array, Batch
 
-DOMAIN_FLOOR = 1e-4
-"""Floor of the variances for distances from the training data."""
-N_TEST_VECTORS = 3
 EPOCHS = {"lbfgs": 1000, "adam": 250}
 """Of each method, if the settings do not say."""
 
@@ -63,6 +53,9 @@ class Plan:
     n_weights: int
     layers: dict[str, tuple[int, ...]]
     epochs: int
+    """Of each member."""
+    members: int
+    memory: MemoryPlan
 
 
 @dataclass(frozen=True)
@@ -70,7 +63,8 @@ class Result:
     """A trained potential and how good it is."""
 
     potential: Potential
-    best: Epoch | None
+    best: list[Epoch]
+    """The epoch that was kept of each member."""
     n_epochs: int
     reason: str
     """Why the training ended."""
@@ -78,7 +72,10 @@ class Result:
 
 
 class _Trainer:
-    """Keeps the best weights while an optimiser runs, and says when to stop."""
+    """Keeps the best weights while an optimiser runs, and says when to stop.
+
+    Members are trained one after the other; epochs and time run on.
+    """
 
     def __init__(
         self,
@@ -90,11 +87,15 @@ class _Trainer:
         self.training, self.validation = training, validation
         self.settings, self.on_epoch = settings, on_epoch
         self.start = time.monotonic()
-        self.best_loss = np.inf
-        self.best_w: Array | None = None
-        self.best: Epoch | None = None
         self.n_epochs = 0
         self.reason = "all epochs done"
+        self.kept: list[tuple[Epoch, Array]] = []
+        """Epoch and weights of each member so far."""
+        self._best_loss = np.inf
+
+    def begin_member(self) -> None:
+        """Start to look for the best weights of a further member."""
+        self._best_loss = np.inf
 
     def step(self, weights_w: Array, loss: float, values: Values) -> bool:
         """Judge the weights after an epoch; return whether to go on."""
@@ -108,7 +109,7 @@ class _Trainer:
         else:
             held_values = values
         held_loss = held_out.compute_loss(held_values)
-        better = held_loss < self.best_loss
+        better = held_loss < self._best_loss
         epoch = Epoch(
             number=self.n_epochs,
             loss=loss,
@@ -120,18 +121,22 @@ class _Trainer:
             best=bool(better),
         )
         if better:
-            self.best_loss, self.best_w, self.best = held_loss, weights_w, epoch
+            if np.isfinite(self._best_loss):
+                self.kept.pop()
+            self._best_loss = held_loss
+            self.kept.append((epoch, weights_w))
         self.on_epoch(epoch)
         return self._goes_on(epoch)
 
     def _goes_on(self, epoch: Epoch) -> bool:
-        limit, patience = self.settings.time_limit, self.settings.patience
-        if limit is not None and epoch.seconds > limit:
+        patience, member = self.settings.patience, max(1, len(self.kept))
+        limit = (self.settings.time_limit or np.inf) * member / self.settings.members
+        if epoch.seconds > limit:
             self.reason = "time limit"
         elif (
             patience is not None
-            and self.best is not None
-            and epoch.number - self.best.number >= patience
+            and self.kept
+            and epoch.number - self.kept[-1][0].number >= patience
         ):
             self.reason = f"no better validation for {patience} epochs"
         else:
@@ -140,10 +145,10 @@ class _Trainer:
 
 
 def _errors(loss: Loss, values: Values) -> Errors:
-    F_nc = np.nan if loss.energies_only else values.F_nc
-    return compute_errors(
-        values.E_s - loss.references.E_s, loss.atoms_s, F_nc - loss.references.F_nc
-    )
+    targets = loss.targets
+    known, atoms_s = targets.references, targets.batch.atoms_s
+    F_nc = values.F_nc if loss.objective.with_forces else np.nan
+    return compute_errors(values.E_s - known.E_s, atoms_s, F_nc - known.F_nc)
 
 
 def train(
@@ -166,84 +171,53 @@ def train(
     parts = split(
         fingerprints, settings.test_fraction, settings.validation_fraction, split_rng
     )
-    training, validation, shift = _pose(fingerprints, settings, parts, weights_rng)
+    problem = pose(fingerprints, settings, parts, weights_rng)
     epochs = settings.epochs or EPOCHS[settings.method]
-    on_plan(_plan(parts, training, epochs))
-    trainer = _Trainer(training, validation, settings, on_epoch)
-    start_w = np.concatenate([network.flatten() for network in training.networks])
+    on_plan(_plan(parts, problem, epochs, settings.members))
+    trainer = _Trainer(problem.training, problem.validation, settings, on_epoch)
+    model, batch = problem.training.model, problem.training.targets.batch
+    start_w = model.flatten()
     try:
-        _optimise(trainer, start_w, epochs, order_rng)
+        for _ in range(settings.members):
+            trainer.begin_member()
+            _optimise(trainer, start_w, epochs, order_rng)
+            start_w = model.restart(weights_rng).flatten()
     except KeyboardInterrupt:
         trainer.reason = "interrupted"
-    if trainer.best_w is None:
+    if not trainer.kept:
         raise TrainingError(
             f"'{fingerprints.path}': no epoch was finished: {trainer.reason}; please "
             "lower the weights of the loss"
         )
-    potential = _assemble(fingerprints, training, trainer.best_w, shift)
-    small = _small_structures(training.batch)
-    del training, validation, trainer.training, trainer.validation  # the pairs
+    potential = assemble(
+        model.descriptor,
+        _average([model.split(weights_w) for _, weights_w in trainer.kept]),
+        model.scalings,
+        problem.domains,
+        reference_energies=fingerprints.reference_energies,
+        energy_shift=problem.shift,
+        energy_scale=model.scale,
+        shortest_st=problem.shortest_st,
+        provenance={},
+    )
+    del problem, trainer.training, trainer.validation  # what is kept of shards
     try:
         table = error_table(potential, fingerprints, parts)
     except KeyboardInterrupt:  # a second one: no table, but the potential
         table = []
     provenance = _provenance(fingerprints, settings, parts, trainer, table)
-    potential = replace(potential, provenance=provenance).with_test_vectors(small)
-    return Result(potential, trainer.best, trainer.n_epochs, trainer.reason, table)
-
-
-def _pose(
-    fingerprints: FingerprintSet,
-    settings: TrainSettings,
-    parts: Split,
-    rng: np.random.Generator,
-) -> tuple[Loss, Loss | None, float]:
-    """Return the losses for training and validation, and the energy shift, eV/atom."""
-    descriptor = fingerprints.descriptor
-    features = _compute_features(descriptor, subset(fingerprints.batch, parts.train))
-    _check_species(fingerprints, features)
-    blocks = features.blocks(features.G_f)
-    scalings = [_fit_scaling(compute_statistics(G_nf), settings) for G_nf in blocks]
-    known = references(fingerprints, parts.train)
-    shift = _energy_shift(known, features.batch)
-    known = _shifted(known, shift, features.batch)
-    scale = _energy_scale(known, features.batch)
-    networks = _initial_networks(descriptor, settings, rng)
-    weights = LossWeights(
-        settings.energy_weight,
-        settings.force_weight,
-        settings.stress_weight,
-        settings.l2,
+    potential = replace(potential, provenance=provenance).with_test_vectors(
+        small_structures(batch)
     )
-
-    def make_loss(features: Features, known: References) -> Loss:
-        _check_references(fingerprints, known, settings)
-        return Loss(descriptor, features, known, scalings, networks, scale, weights)
-
-    training = make_loss(features, known)
-    if not len(parts.validation):
-        return training, None, shift
-    batch = subset(fingerprints.batch, parts.validation)
-    held = _shifted(references(fingerprints, parts.validation), shift, batch)
-    return training, make_loss(_compute_features(descriptor, batch), held), shift
+    best = [epoch for epoch, _ in trainer.kept]
+    return Result(potential, best, trainer.n_epochs, trainer.reason, table)
 
 
-def _assemble(
-    fingerprints: FingerprintSet, training: Loss, weights_w: Array, shift: float
-) -> Potential:
-    """Return the potential of trained networks, without provenance."""
-    features = training.features
-    return assemble(
-        training.descriptor,
-        training.split(weights_w),
-        training.scalings,
-        [fit_domain(G, DOMAIN_FLOOR) for G in features.blocks(features.G_f)],
-        reference_energies=fingerprints.reference_energies,
-        energy_shift=shift,
-        energy_scale=training.scale,
-        shortest_st=_shortest(features),
-        provenance={},
-    )
+def _average(members: list[list[Network]]) -> list[Network]:
+    """Return the average of the members' networks of each species."""
+    if len(members) == 1:
+        return members[0]
+    return [average(networks) for networks in zip(*members, strict=True)]
 
 
 def _optimise(
@@ -273,84 +247,12 @@ def _optimise(
     )
 
 
-def _compute_features(descriptor: Descriptor, batch: Batch) -> Features:
-    neighbours = find_pairs(batch, descriptor.cutoffs)
-    return descriptor.compute_features(batch, neighbours)
-
-
-def _check_species(fingerprints: FingerprintSet, features: Features) -> None:
-    for symbol, atoms in zip(features.batch.species, features.atoms_s, strict=True):
-        if not len(atoms):
-            raise TrainingError(
-                f"'{fingerprints.path}': no {symbol} atom among the training "
-                "structures, expected some of each species"
-            )
-
-
-def _check_references(
-    fingerprints: FingerprintSet, known: References, settings: TrainSettings
-) -> None:
-    """Check that the loss has something to be computed from, stress if asked for."""
-    with_stress = np.isfinite(known.stress_sv).any()
-    with_forces = np.isfinite(known.F_nc).any()
-    if settings.stress_weight > 0 and not with_stress:
-        raise TrainingError(
-            f"'{fingerprints.path}': train.stress_weight is {settings.stress_weight:g},"
-            " but no training or no "
-            "validation structure has a reference stress"
-        )
-    if settings.energy_weight == 0 and not with_forces and not with_stress:
-        raise TrainingError(
-            f"'{fingerprints.path}': train.energy_weight is 0, but no training or no "
-            "validation structure has forces"
-        )
-
-
-def _fit_scaling(statistics: Statistics, settings: TrainSettings) -> Scaling:
-    if settings.scaling == "zscore":
-        return fit_zscore(statistics)
-    return fit_whitening(statistics, settings.whitening_floor)
-
-
-def _energy_shift(known: References, batch: Batch) -> float:
-    return float(np.mean(known.E_s / batch.atoms_s))
-
-
-def _shifted(known: References, shift: float, batch: Batch) -> References:
-    return replace(known, E_s=known.E_s - shift * batch.atoms_s)
-
-
-def _energy_scale(known: References, batch: Batch) -> float:
-    """Return the spread of the energies per atom, or 1 eV if there is none."""
-    spread = float(np.std(known.E_s / batch.atoms_s))
-    return spread if spread > 1e-6 else 1.0
-
-
-def _initial_networks(
-    descriptor: Descriptor, settings: TrainSettings, rng: np.random.Generator
-) -> list[Network]:
-    networks = []
-    for symbol, n_features in zip(
-        descriptor.species, descriptor.n_features_s, strict=True
-    ):
-        hidden = settings.hidden
-        if isinstance(hidden, Mapping):
-            if symbol not in hidden:
-                raise TrainingError(
-                    f"train.hidden: no layers for {symbol}, expected some for each of "
-                    f"{', '.join(descriptor.species)}"
-                )
-            hidden = hidden[symbol]
-        sizes = (int(n_features), *hidden, 1)
-        networks.append(initial_network(sizes, settings.activation, rng))
-    return networks
-
-
-def _plan(parts: Split, training: Loss, epochs: int) -> Plan:
-    batch, networks = training.batch, training.networks
+def _plan(parts: Split, problem: Problem, epochs: int, members: int) -> Plan:
+    targets, networks = problem.training.targets, problem.training.model.networks
+    batch = targets.batch
     return Plan(
         n_structures={name: len(ids) for name, ids in asdict(parts).items()},
-        n_references=_count_references(training.references, batch),
+        n_references=_count_references(targets.references, batch),
         n_atoms=batch.n_atoms,
         n_weights=sum(network.n_weights for network in networks),
         layers={
@@ -358,6 +260,8 @@ def _plan(parts: Split, training: Loss, epochs: int) -> Plan:
             for symbol, network in zip(batch.species, networks, strict=True)
         },
         epochs=epochs,
+        members=members,
+        memory=problem.memory,
     )
 
 
@@ -370,25 +274,6 @@ def _count_references(known: References, batch: Batch) -> dict[str, int]:
     }
 
 
-def _shortest(features: Features) -> Array:
-    nearest_nt = find_nearest(features.neighbours)
-    n_species = nearest_nt.shape[1]
-    shortest_st = np.full((n_species, n_species), np.inf)
-    np.minimum.at(shortest_st, features.batch.species_n, nearest_nt)
-    return shortest_st
-
-
-def _small_structures(batch: Batch) -> Batch:
-    """Return the smallest structures that hold each species, and some more."""
-    order = np.argsort(batch.atoms_s, kind="stable")
-    chosen = list(order[:N_TEST_VECTORS])
-    for s in range(len(batch.species)):
-        with_species = np.unique(batch.structure_n[batch.species_n == s])
-        if not np.isin(with_species, chosen).any():
-            chosen.append(with_species[batch.atoms_s[with_species].argmin()])
-    return subset(batch, np.array(chosen))
-
-
 def _provenance(
     fingerprints: FingerprintSet,
     settings: TrainSettings,
@@ -396,7 +281,6 @@ def _provenance(
     trainer: _Trainer,
     table: list[Row],
 ) -> dict[str, Any]:
-    assert trainer.best is not None
     return {
         "set": {"file": fingerprints.path.name, "sha256": fingerprints.sha256},
         "split": {
@@ -406,7 +290,7 @@ def _provenance(
         },
         "settings": settings.model_dump(mode="json"),
         "epochs": trainer.n_epochs,
-        "best_epoch": trainer.best.number,
+        "best_epochs": [epoch.number for epoch, _ in trainer.kept],
         "ended": trainer.reason,
         "errors": {
             row.set: {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -10,10 +11,13 @@ import systems
 from finite_difference import gradient
 from systems import SMALL, STRUCTURES, SYSTEMS
 
-from annpot.loss import Loss, LossWeights, References
+from annpot.loss import Loss
+from annpot.model import Model
 from annpot.networks import ACTIVATIONS, initial_network
-from annpot.pairs import find_pairs
+from annpot.objective import LossWeights, Objective, References, Targets
+from annpot.pairs import find_packed_pairs, find_pairs, unpack_pairs
 from annpot.scaling import compute_statistics, fit_whitening
+from annpot.shards import NO_PAIRS, Shard
 
 TERMS = {
     "energies": LossWeights(energy=3.0, force=0.0, stress=0.0, l2=0.0),
@@ -43,6 +47,26 @@ def random_references(batch, seed=0):
     return references
 
 
+def assemble(model, batch, references, weights, n_shards=1, keep=True):
+    """Return the loss over shards of which all or nothing is kept."""
+    targets = Targets.of(batch, references)
+    edges = np.linspace(0, batch.n_structures, n_shards + 1).astype(int)
+    shards = [Shard(targets.part(*edge)) for edge in itertools.pairwise(edges)]
+    if keep:
+        shards = [kept(shard, model) for shard in shards]
+    return Loss(model, Objective.of(weights, targets), targets, shards)
+
+
+def kept(shard, model, *, packed=False):
+    """Return a shard with all that can be kept of it."""
+    batch = shard.targets.batch
+    packed_pairs = find_packed_pairs(batch, model.descriptor.cutoffs)
+    pairs = unpack_pairs(packed_pairs, batch)
+    raw = model.descriptor.compute_features(batch, pairs)
+    inputs = replace(model.scale_features(raw), neighbours=NO_PAIRS)
+    return Shard(shard.targets, packed_pairs if packed else pairs, inputs)
+
+
 def make_loss(
     weights=TERMS["all"],
     activation="tanh",
@@ -64,16 +88,17 @@ def make_loss(
         cloud_nf = np.concatenate([3.0 * cloud_nf, G_nf])
         scalings.append(fit_whitening(compute_statistics(cloud_nf), 1e-4))
         networks.append(initial_network((n_features, *hidden, 1), activation, rng))
-    references = random_references(batch)
-    loss = Loss(descriptor, features, references, scalings, networks, 0.7, weights)
-    weights_w = np.concatenate([network.flatten() for network in networks])
+    model = Model(descriptor, networks, scalings, 0.7)
+    loss = assemble(model, batch, random_references(batch), weights)
+    weights_w = model.flatten()
     return loss, weights_w + 0.2 * rng.normal(size=weights_w.shape)
 
 
 def evaluate(loss, weights_w, structures=None):
     """Return the loss and its gradient."""
-    value, gradient_w, _ = loss.compute(weights_w, structures)
-    return value, gradient_w
+    if structures is None:
+        return loss.compute(weights_w)[:2]
+    return loss.compute_share(weights_w, structures)
 
 
 def loss_alone(loss, weights_w, structures=None):
@@ -81,7 +106,7 @@ def loss_alone(loss, weights_w, structures=None):
     if structures is not None:
         return evaluate(loss, weights_w, structures)[0]
     values = loss.compute_values(weights_w)
-    return loss.compute_loss(values) + loss.weights.l2 * np.sum(weights_w**2)
+    return loss.compute_loss(values) + loss.objective.weights.l2 * np.sum(weights_w**2)
 
 
 def assert_gradient(loss, weights_w, structures=None):
@@ -96,7 +121,8 @@ def assert_gradient(loss, weights_w, structures=None):
 
 def written_out(loss, weights_w, structures=None):
     """Return the loss by its formula, from the values that the loss gives."""
-    batch, references, weights = loss.batch, loss.references, loss.weights
+    batch, references = loss.targets.batch, loss.targets.references
+    weights = loss.objective.weights
     values = loss.compute_values(weights_w)
     chosen = range(batch.n_structures) if structures is None else structures
     share = batch.n_structures / len(chosen)
@@ -143,20 +169,20 @@ def test_loss_is_that_of_the_formula(weights, structures):
 def test_values_are_those_of_the_networks():
     loss, weights_w = make_loss()
     values = loss.compute_values(weights_w)
-    E_n = np.empty(loss.batch.n_atoms)
-    blocks = loss.features.blocks(loss.features.G_f)
+    E_n = np.empty(loss.targets.batch.n_atoms)
+    features = loss.shards[0].compute_features(SMALL)
     for atoms, G_nf, scaling, network in zip(
-        loss.features.atoms_s,
-        blocks,
-        loss.scalings,
-        loss.split(weights_w),
+        features.atoms_s,
+        features.blocks(features.G_f),
+        loss.model.scalings,
+        loss.model.split(weights_w),
         strict=True,
     ):
         X_nf = (G_nf - scaling.shift_f) @ scaling.matrix_ff
         E_n[atoms] = 0.7 * network.forward(X_nf).E_n
-    expected_s = np.bincount(loss.batch.structure_n, E_n)
+    expected_s = np.bincount(loss.targets.batch.structure_n, E_n)
     np.testing.assert_allclose(values.E_s, expected_s, rtol=1e-12)
-    crystals_s = loss.batch.pbc_sc.all(axis=1)
+    crystals_s = loss.targets.batch.pbc_sc.all(axis=1)
     np.testing.assert_array_equal(np.isfinite(values.stress_sv).all(axis=1), crystals_s)
 
 
@@ -171,17 +197,9 @@ def test_an_exact_fit_has_no_loss():
     loss, weights_w = make_loss(replace(TERMS["all"], l2=0.0))
     values = loss.compute_values(weights_w)
     exact = References(
-        values.E_s, values.F_nc, values.stress_sv, loss.references.weight_s
+        values.E_s, values.F_nc, values.stress_sv, loss.targets.references.weight_s
     )
-    fitted = Loss(
-        SMALL,
-        loss.features,
-        exact,
-        loss.scalings,
-        loss.networks,
-        loss.scale,
-        loss.weights,
-    )
+    fitted = assemble(loss.model, loss.targets.batch, exact, loss.objective.weights)
     value, gradient_w = evaluate(fitted, weights_w)
     assert value == pytest.approx(0.0, abs=1e-25)
     np.testing.assert_allclose(gradient_w, 0.0, atol=1e-12)
@@ -245,7 +263,7 @@ def test_gradient_does_not_depend_on_the_order_of_a_subset():
 def test_mean_over_shares_is_the_loss(weights):
     loss, weights_w = make_loss(weights)
     expected, expected_w = evaluate(loss, weights_w)
-    order = np.random.default_rng(2).permutation(loss.batch.n_structures)
+    order = np.random.default_rng(2).permutation(loss.targets.batch.n_structures)
     shares = np.split(order, 5)
     values, gradients = zip(
         *(evaluate(loss, weights_w, share) for share in shares), strict=True
@@ -258,12 +276,12 @@ def test_mean_over_shares_is_the_loss(weights):
 
 def test_input_is_not_modified():
     loss, weights_w = make_loss()
-    before_w, references = weights_w.copy(), random_references(loss.batch)
+    before_w, references = weights_w.copy(), random_references(loss.targets.batch)
     evaluate(loss, weights_w)
     evaluate(loss, weights_w, SUBSET)
     np.testing.assert_array_equal(weights_w, before_w)
     for name, expected in vars(references).items():
-        np.testing.assert_array_equal(getattr(loss.references, name), expected)
+        np.testing.assert_array_equal(getattr(loss.targets.references, name), expected)
 
 
 def test_evaluations_do_not_influence_each_other():
@@ -280,7 +298,7 @@ def test_missing_references_have_no_influence():
     loss, weights_w = make_loss()
     expected, expected_w = evaluate(loss, weights_w)
     for name in ("E_s", "F_nc", "stress_sv"):
-        values = getattr(loss.references, name)
+        values = getattr(loss.targets.references, name)
         values[np.isnan(values)] = np.inf
     value, gradient_w = evaluate(loss, weights_w)
     assert value == expected
@@ -289,9 +307,9 @@ def test_missing_references_have_no_influence():
 
 def test_a_partly_known_force_does_not_count():
     loss, weights_w = make_loss(TERMS["forces"])
-    loss.references.F_nc[3, 1] = np.nan
+    loss.targets.references.F_nc[3, 1] = np.nan
     value, gradient_w = evaluate(loss, weights_w)
-    loss.references.F_nc[3] = np.nan
+    loss.targets.references.F_nc[3] = np.nan
     again, again_w = evaluate(loss, weights_w)
     assert value == again
     np.testing.assert_array_equal(gradient_w, again_w)
@@ -301,18 +319,71 @@ def test_a_partly_known_force_does_not_count():
 def test_a_term_without_any_reference_is_0(missing):
     loss, weights_w = make_loss()
     references = replace(
-        loss.references,
-        **{missing: np.full_like(getattr(loss.references, missing), np.nan)},
+        loss.targets.references,
+        **{missing: np.full_like(getattr(loss.targets.references, missing), np.nan)},
     )
-    other = Loss(
-        SMALL,
-        loss.features,
-        references,
-        loss.scalings,
-        loss.networks,
-        loss.scale,
-        loss.weights,
-    )
+    other = assemble(loss.model, loss.targets.batch, references, loss.objective.weights)
     assert_gradient(other, weights_w)
     if missing == "stress_sv":
         assert other.compute_values(weights_w).stress_sv is None
+
+
+# Shards.
+
+
+@each_term
+@pytest.mark.parametrize("keep", [True, False], ids=["kept", "computed again"])
+@pytest.mark.parametrize("n_shards", [2, 5])
+def test_shards_give_the_loss_of_the_whole(weights, n_shards, keep):
+    loss, weights_w = make_loss(weights)
+    batch, known = loss.targets.batch, loss.targets.references
+    parts = assemble(loss.model, batch, known, weights, n_shards, keep)
+    assert len(parts.shards) == n_shards
+    for structures in (None, SUBSET, SUBSET[:1]):
+        expected, expected_w = evaluate(loss, weights_w, structures)
+        value, gradient_w = evaluate(parts, weights_w, structures)
+        assert value == pytest.approx(expected, rel=1e-12)
+        size = np.abs(expected_w).max()
+        np.testing.assert_allclose(gradient_w, expected_w, rtol=0, atol=1e-12 * size)
+    whole, joined = loss.compute_values(weights_w), parts.compute_values(weights_w)
+    np.testing.assert_allclose(joined.E_s, whole.E_s, rtol=1e-12)
+    assert parts.compute_loss(joined) == pytest.approx(loss.compute_loss(whole))
+
+
+def test_what_is_kept_does_not_change_a_bit():
+    loss, weights_w = make_loss()
+    batch, known = loss.targets.batch, loss.targets.references
+    fresh = assemble(
+        loss.model, batch, known, loss.objective.weights, n_shards=3, keep=False
+    )
+    expected, expected_w = evaluate(fresh, weights_w)
+    full = [kept(shard, loss.model) for shard in fresh.shards]
+    packed = [kept(shard, loss.model, packed=True) for shard in fresh.shards]
+    choices = {
+        "all": full,
+        "packed pairs": packed,
+        "pairs alone": [replace(shard, inputs=None) for shard in full],
+        "packed pairs alone": [replace(shard, inputs=None) for shard in packed],
+        "inputs alone": [replace(shard, pairs=None) for shard in full],
+    }
+    for shards in choices.values():
+        other = replace(fresh, shards=shards)
+        value, gradient_w = evaluate(other, weights_w)
+        assert value == expected
+        np.testing.assert_array_equal(gradient_w, expected_w)
+        value, gradient_w = evaluate(other, weights_w, SUBSET)
+        again, again_w = evaluate(fresh, weights_w, SUBSET)
+        assert value == pytest.approx(again, rel=1e-12)
+        np.testing.assert_allclose(gradient_w, again_w, rtol=0, atol=1e-12)
+
+
+def test_energies_alone_need_no_pairs():
+    loss, weights_w = make_loss(TERMS["energies"])
+    expected, expected_w = evaluate(loss, weights_w)
+    shards = [
+        replace(shard, pairs=None, inputs=replace(shard.inputs, states=[]))
+        for shard in loss.shards
+    ]
+    value, gradient_w = evaluate(replace(loss, shards=shards), weights_w)
+    assert value == expected
+    np.testing.assert_array_equal(gradient_w, expected_w)

@@ -12,6 +12,8 @@ import numpy as np
 
 from annpot.accuracy import Errors
 from annpot.cli.report import print_json, say
+from annpot.memory import peak, say_size
+from annpot.planning import MemoryPlan
 from annpot.settings import TrainSettings
 from annpot.training import Epoch, Plan, Result
 
@@ -82,7 +84,10 @@ class EpochTable:
         say(f"references to train on: {known}")
         if not plan.n_structures["validation"]:
             say("no validation structures: the epoch with the smallest loss is kept")
-        say(f"networks: {layers}; {plan.n_weights} weights; {plan.epochs} epochs")
+        members = f" for each of {plan.members} members" if plan.members > 1 else ""
+        epochs = f"{plan.epochs} epochs{members}"
+        say(f"networks: {layers}; {plan.n_weights} weights; {epochs}")
+        say(f"memory: {_word_memory(plan.memory)}")
         say("energies in meV/atom, forces in meV/angstrom: RMSE (MAE); * best so far")
         say(
             "epoch       loss   train E            train F"
@@ -104,19 +109,55 @@ class EpochTable:
         say(f"{head}  {errors} {epoch.seconds:6.1f}s")
 
 
+INGREDIENTS = {
+    "packed": "pairs",
+    "vectors": "pair vectors",
+    "inputs": "features and moments",
+}
+"""What may be kept of the shards."""
+
+
+def _word_memory(plan: MemoryPlan) -> str:
+    """Return what is kept in RAM, what is not, and how much that is."""
+    names = INGREDIENTS if plan.forces else {"inputs": "features"}
+    keeps, recomputes = [], []
+    for key, name in names.items():
+        n, n_bytes = plan.kept[key]
+        if n:
+            some = "" if n == plan.n_shards else f" of {n} of {plan.n_shards} shards"
+            keeps.append(f"{name}{some} ({say_size(n_bytes)})")
+        if n < plan.n_shards:
+            recomputes.append(
+                f"{name} of {plan.n_shards - n} of {plan.n_shards} shards"
+                if n
+                else name
+            )
+    words = [
+        "keeps " + (", ".join([*keeps, "double precision"]) if keeps else "nothing"),
+        "recomputes "
+        + (", ".join([*recomputes, "each time"]) if recomputes else "nothing"),
+        f"expected peak {say_size(plan.expected)}",
+        f"budget {say_size(plan.budget.bytes)}, {plan.budget.reason}",
+    ]
+    if plan.expected > plan.budget.bytes:
+        words.append("less is not possible")
+    return "; ".join(words)
+
+
 def report_training(
     result: Result, settings: TrainSettings, saved: Path, as_json: bool
 ) -> None:
     """Print the errors of the finished potential, saved in the file ``saved``."""
-    best = result.best
-    assert best is not None
-    say(f"{result.reason}; kept epoch {best.number} of {result.n_epochs}")
+    best = [epoch.number for epoch in result.best]
+    kept = ", ".join(map(str, best))
+    say(f"{result.reason}; kept epoch {kept} of {result.n_epochs}")
+    say(f"memory: peak {say_size(peak())}")
     if as_json:
         print_json(
             {
                 "potential": str(saved),
                 "n_epochs": result.n_epochs,
-                "best_epoch": best.number,
+                "best_epochs": best,
                 "ended": result.reason,
                 "errors": [asdict(row) for row in result.table],
             }

@@ -34,6 +34,10 @@ if TYPE_CHECKING:
 @click.option(
     "--time-limit", help="Stop after this time, e.g. 90s or 2h.  [default: none]"
 )
+@click.option(
+    "--memory",
+    help="Most memory to use, e.g. 8G or 500M.  [default: 60 % of what is free]",
+)
 @options.set_
 @options.as_json
 @click.pass_context
@@ -46,6 +50,7 @@ def train(
     epochs: str | None,
     seed: str | None,
     time_limit: str | None,
+    memory: str | None,
     overrides: tuple[str, ...],
     as_json: bool,
 ) -> None:
@@ -64,6 +69,7 @@ def train(
             "train.epochs": options.number(epochs),
             "train.seed": options.number(seed),
             "train.time_limit": time_limit,
+            "train.memory": options.number(memory),
         },
     )
 

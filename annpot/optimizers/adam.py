@@ -50,14 +50,14 @@ def run_adam(
     weights_w = weights_w.copy()
     mean_w, square_w = np.zeros_like(weights_w), np.zeros_like(weights_w)
     average_w = np.zeros_like(weights_w)
-    n_structures = loss.batch.n_structures
+    n_structures = loss.n_structures
     n_steps = -(-n_structures // batch)
     count = 0
     for _ in range(epochs):
         for chosen in np.array_split(rng.permutation(n_structures), n_steps):
             rate = learning_rate(schedule, start, count / (epochs * n_steps))
             count += 1
-            _, gradient_w, _ = loss.compute(weights_w, np.sort(chosen))
+            _, gradient_w = loss.compute_share(weights_w, np.sort(chosen))
             mean_w += (1.0 - BETA_1) * (gradient_w - mean_w)
             square_w += (1.0 - BETA_2) * (gradient_w**2 - square_w)
             size_w = np.sqrt(square_w / (1.0 - BETA_2**count)) + EPSILON

@@ -7,7 +7,8 @@ from collections.abc import Callable
 import numpy as np
 from scipy.optimize import OptimizeResult, minimize
 
-from annpot.loss import Loss, Values
+from annpot.loss import Loss
+from annpot.objective import Values
 from annpot.structures.structure import Array
 
 Step = Callable[[Array, float, Values], bool]

@@ -23,6 +23,7 @@ from annpot.settings.values import (
     Ratio,
     Share,
     Symbol,
+    as_bytes,
     as_groups,
     as_list,
     as_parts,
@@ -127,10 +128,14 @@ class TrainSettings(Section):
     """Number of nodes of each hidden layer, or a mapping from symbol to such lists."""
     activation: Activation = "tanh"
     """Activation function of the hidden layers."""
+    members: Count = Field(default=1, le=100)
+    """Number of trainings from different random weights, one after the other; the
+    potential is their average, which errs less than each of them."""
     method: Literal["lbfgs", "adam"] = "lbfgs"
     """Optimiser."""
     epochs: Count | None = Field(default=None, examples=[1000])
-    """Largest number of passes through the training set; null: the method's own."""
+    """Largest number of passes through the training set for each member; null: the
+    method's own."""
     energy_weight: NonNegative = 300.0
     """Weight of the energies per atom in the loss, for errors in eV."""
     force_weight: NonNegative = 1.0
@@ -157,6 +162,9 @@ class TrainSettings(Section):
     )
     """Time after which to stop, in seconds or as '90s', '3m', '1h30m', '2d'; null:
     never."""
+    memory: Annotated[Count | None, as_bytes] = Field(default=None, examples=["8G"])
+    """Most memory that the process may use, in bytes or e.g. 8G or 500MiB; what does
+    not fit is computed again in each epoch; null: 60 % of what is free."""
     lbfgs: LbfgsSettings = LbfgsSettings()
     """Settings of method lbfgs."""
     adam: AdamSettings = AdamSettings()

@@ -116,6 +116,19 @@ def _duration_as_seconds(value: Any) -> Any:
     return sum(n * s for n, s in zip(numbers, (86400, 3600, 60, 1), strict=True))
 
 
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kMGT])(i?)B?", re.ASCII | re.IGNORECASE)
+
+
+def _size_as_bytes(value: Any) -> Any:
+    """Return the bytes of '8G' or '512MiB'; a text without a unit is left as it is."""
+    match = _SIZE.fullmatch(value.strip()) if isinstance(value, str) else None
+    if match is None:
+        return value
+    number, unit, binary = match.groups()
+    power = "kmgt".index(unit.lower()) + 1
+    return round(float(number) * (1024 if binary else 1000) ** power)
+
+
 def _species_as_mapping(value: Any) -> Any:
     """Expand ``[Ti, O]`` and ``{Ti: -2.5, O: fit}`` to ``{Ti: {energy: ...}, ...}``."""
     if isinstance(value, (list, tuple)):
@@ -173,6 +186,9 @@ as_items = Shorthand(_item_as_list, one_item=True)
 as_parts = Shorthand(_part_as_list, one_item=True)
 as_seconds = Shorthand(
     _duration_as_seconds, ({"type": "string", "examples": ["90s", "1h30m"]},)
+)
+as_bytes = Shorthand(
+    _size_as_bytes, ({"type": "string", "examples": ["8G", "512MiB"]},)
 )
 as_groups = Shorthand(
     _groups_as_list,

@@ -99,6 +99,36 @@ class Batch:
         """Index of the structure that each atom belongs to."""
         return np.repeat(np.arange(self.n_structures), self.atoms_s)
 
+    def atoms_of(self, structures: Integers) -> Integers:
+        """Return the numbers of the atoms of some structures."""
+        first_s = self.first_s
+        atoms = [np.arange(first_s[s], first_s[s + 1]) for s in structures]
+        return np.concatenate(atoms) if atoms else np.zeros(0, dtype=np.int64)
+
+    def take(self, structures: Integers) -> Batch:
+        """Return the batch of some structures, as a copy."""
+        atoms = self.atoms_of(structures)
+        return Batch(
+            species=self.species,
+            species_n=self.species_n[atoms],
+            positions_nc=self.positions_nc[atoms],
+            cells_scc=self.cells_scc[structures],
+            pbc_sc=self.pbc_sc[structures],
+            first_s=np.concatenate([[0], np.cumsum(self.atoms_s[structures])]),
+        )
+
+    def part(self, first: int, last: int) -> Batch:
+        """Return the batch of consecutive structures, as views of the arrays."""
+        atoms = slice(self.first_s[first], self.first_s[last])
+        return Batch(
+            species=self.species,
+            species_n=self.species_n[atoms],
+            positions_nc=self.positions_nc[atoms],
+            cells_scc=self.cells_scc[first:last],
+            pbc_sc=self.pbc_sc[first:last],
+            first_s=self.first_s[first : last + 1] - self.first_s[first],
+        )
+
 
 def stack(structures: Sequence[Structure], species: tuple[str, ...]) -> Batch:
     """Return the batch of ``structures``; their symbols must be among ``species``.

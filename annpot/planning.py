@@ -1,0 +1,192 @@
+"""The memory plan: what is kept in RAM of each shard, and what the work on it needs.
+
+Of a shard can be kept, in double precision:
+
+* its pairs packed (atom and integer shift), which saves the search;
+* the vectors of the pairs as well, which saves their unpacking;
+* the inputs of the networks and what the descriptor keeps for derivatives, which saves
+  the features.
+
+What saves most time per byte is kept first. Nothing of this changes a result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from annpot.memory import Budget
+
+REAL, INDEX, SHIFT = 8, 4, 1
+"""Bytes of a number, of the number of an atom in a pair, of a shift by a cell."""
+SHARD_BYTES = 128e6
+"""What the work on a shard may need: enough atoms for many threads."""
+
+
+class Size(NamedTuple):
+    """What the memory of a shard depends on; or arrays, one row per structure."""
+
+    n_atoms: Any
+    n_pairs: Any
+    n_features: Any
+    """Of all atoms together."""
+    n_groups: Any
+    """Groups of pairs, of all atoms together."""
+    state_bytes: Any
+    """What the descriptor keeps for derivatives."""
+    trace_bytes: Any
+    """What the passes through the networks leave."""
+
+    def part(self, first: int, last: int) -> Size:
+        """Return the size of consecutive structures together."""
+        return Size(*(float(value_s[first:last].sum()) for value_s in self))
+
+    @property
+    def packed(self) -> Any:
+        """Bytes of the packed pairs."""
+        return REAL * self.n_groups + (INDEX + 3 * SHIFT) * self.n_pairs
+
+    @property
+    def vectors(self) -> Any:
+        """Bytes that the vectors of pairs need beyond the packed pairs."""
+        return 3 * (REAL - SHIFT) * self.n_pairs
+
+    @property
+    def inputs(self) -> Any:
+        """Bytes of the inputs with their layout, and of what derivatives need."""
+        return REAL * (self.n_features + 2 * self.n_atoms) + self.state_bytes
+
+    @property
+    def work(self) -> Any:
+        """Bytes of all that exists at once during a visit, kept or not."""
+        pairs, features = REAL * 3 * self.n_pairs + self.packed, REAL * self.n_features
+        # the half list that vesin returns, and the next free place of each group
+        search = (2 * INDEX + 3 * SHIFT) * self.n_pairs / 2 + REAL * self.n_groups
+        build = pairs + self.inputs + 2 * features
+        # derivatives by features and along the forces; forces, their buffers, residuals
+        visit = pairs + self.inputs + 2 * features + self.trace_bytes
+        visit = visit + 25 * REAL * self.n_atoms
+        return np.maximum(self.packed + search, np.maximum(build, visit))
+
+
+class Seconds(NamedTuple):
+    """What it takes to compute again what is not kept, per pair."""
+
+    search: float
+    unpacking: float
+    features: float
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What is kept of a shard."""
+
+    packed: bool = False
+    vectors: bool = False
+    inputs: bool = False
+
+    def bytes(self, size: Size) -> float:
+        """Return what that needs."""
+        return sum(
+            float(getattr(size, field.name))
+            for field in fields(self)
+            if getattr(self, field.name)
+        )
+
+
+def choose(
+    sizes: Sequence[Size], seconds: Seconds, room: float, *, forces: bool
+) -> list[Kept]:
+    """Return what to keep of each shard in ``room`` bytes.
+
+    Without ``forces`` the networks need their inputs and nothing else.
+    """
+    saved = {"inputs": seconds.features}
+    if forces:
+        saved |= {"packed": seconds.search, "vectors": seconds.unpacking}
+    else:
+        saved["inputs"] += seconds.search + seconds.unpacking
+    steps = []
+    for k, size in enumerate(sizes):
+        for name, gain in saved.items():
+            per_byte = gain * size.n_pairs / max(getattr(size, name), 1.0)
+            # vectors without packed pairs cannot be
+            steps.append((name == "vectors", -per_byte, k, name))
+    chosen: list[dict[str, bool]] = [{} for _ in sizes]
+    for _, _, k, name in sorted(steps):
+        n_bytes = getattr(sizes[k], name)
+        if n_bytes <= room and (name != "vectors" or "packed" in chosen[k]):
+            chosen[k][name] = True
+            room -= n_bytes
+    return [Kept(**names) for names in chosen]
+
+
+class Ledger:
+    """Keeps book of what shards really need while they are prepared one by one."""
+
+    def __init__(self, sizes: Sequence[Size], room: float, *, forces: bool) -> None:
+        self.sizes, self.room, self.forces = list(sizes), room, forces
+        self._kept: list[Kept] = []
+
+    def admit(self, k: int, n_pairs: int, seconds: Seconds) -> Kept:
+        """Return what to keep of shard ``k``, which has so many pairs.
+
+        The first shard tells the ``seconds`` that decide for all.
+        """
+        if not self._kept:
+            self._kept = choose(self.sizes, seconds, self.room, forces=self.forces)
+        self.sizes[k] = self.sizes[k]._replace(n_pairs=float(n_pairs))
+        kept = self._kept[k]
+        for name in ("vectors", "inputs", "packed"):  # more pairs than foreseen
+            if kept.bytes(self.sizes[k]) > self.room:
+                kept = replace(kept, **{name: False})
+        self.room -= kept.bytes(self.sizes[k])
+        self._kept[k] = kept
+        return kept
+
+    def foresees(self, k: int) -> bool:
+        """Return whether anything is to be kept of shard ``k``, after the first."""
+        return self._kept[k] != Kept()
+
+    def tally(self) -> dict[str, tuple[int, float]]:
+        """Return of how many shards each ingredient is kept, and its bytes."""
+        found = {}
+        for name in ("packed", "vectors", "inputs"):
+            sizes = [
+                getattr(size, name)
+                for size, kept in zip(self.sizes, self._kept, strict=True)
+                if getattr(kept, name)
+            ]
+            found[name] = len(sizes), sum(sizes)
+        return found
+
+    def peak(self) -> float:
+        """Return the most that shards and a visit to one of them need."""
+        pairs = list(zip(self.sizes, self._kept, strict=True))
+        visit = max(float(size.work) - kept.bytes(size) for size, kept in pairs)
+        return sum(kept.bytes(size) for size, kept in pairs) + visit
+
+
+@dataclass(frozen=True)
+class MemoryPlan:
+    """What is kept in RAM, and the expected peak of the whole process; bytes."""
+
+    budget: Budget
+    n_shards: int
+    kept: dict[str, tuple[int, float]]
+    """Number of shards and bytes of ``packed`` pairs, ``vectors``, ``inputs``."""
+    forces: bool
+    """Whether pairs are needed at all after the inputs are known."""
+    expected: float
+
+
+def count_bytes(value: Any) -> int:
+    """Return the bytes of all arrays in nested tuples and lists."""
+    if isinstance(value, np.ndarray):
+        return int(value.nbytes)
+    if isinstance(value, list | tuple):
+        return sum(count_bytes(item) for item in value)
+    return 0

@@ -1,0 +1,96 @@
+"""Shards: consecutive structures of a set, worked on at once, and what is kept of them.
+
+What is not kept is computed again at each visit. Kept or computed again, the inputs of
+the networks have the same bits, because the shards are always the same.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from annpot.descriptors import Descriptor, Features
+from annpot.kernels.environment import Neighbours
+from annpot.model import Model
+from annpot.objective import Targets
+from annpot.pairs import (
+    PackedPairs,
+    find_packed_pairs,
+    take_pairs,
+    unpack_pairs,
+)
+from annpot.structures.structure import Array, Integers
+
+NO_PAIRS = Neighbours(
+    0,
+    0,
+    np.zeros(0, dtype=np.int64),
+    np.zeros(1, dtype=np.int64),
+    np.zeros(0, dtype=np.int32),
+    np.zeros((3, 0)),
+)
+"""In the place of pairs that are kept elsewhere, or not at all."""
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Some structures, with what is kept of them."""
+
+    targets: Targets
+    pairs: PackedPairs | Neighbours | None = None
+    inputs: Features | None = None
+    """Scaled features, without their pairs."""
+
+    def find_pairs(self, descriptor: Descriptor) -> Neighbours:
+        """Return the pairs with their vectors."""
+        pairs, batch = self.pairs, self.targets.batch
+        if pairs is None:
+            pairs = find_packed_pairs(batch, descriptor.cutoffs)
+        if isinstance(pairs, PackedPairs):
+            pairs = unpack_pairs(pairs, batch)
+        return pairs
+
+    def compute_features(self, descriptor: Descriptor) -> Features:
+        """Return the features before scaling."""
+        pairs = self.find_pairs(descriptor)
+        return descriptor.compute_features(self.targets.batch, pairs)
+
+    def open(self, model: Model, *, forces: bool) -> Features:
+        """Return the inputs of the networks; without ``forces``, those alone."""
+        if self.inputs is None:
+            return model.scale_features(self.compute_features(model.descriptor))
+        if not forces:
+            return self.inputs
+        return replace(self.inputs, neighbours=self.find_pairs(model.descriptor))
+
+    def ready(self, *, forces: bool) -> bool:
+        """Return whether a visit computes nothing again."""
+        pairs = isinstance(self.pairs, Neighbours) or not forces
+        return pairs and self.inputs is not None
+
+    def take(self, structures: Integers) -> Shard:
+        """Return some structures with their pairs, if those are kept packed."""
+        pairs = None
+        if isinstance(self.pairs, PackedPairs):
+            pairs = take_pairs(self.pairs, self.targets.batch, structures)
+        return Shard(self.targets.take(structures), pairs)
+
+
+def cut(bytes_s: Array, limit: float) -> list[tuple[int, int]]:
+    """Return first and last + 1 structure of shards that need about equal memory.
+
+    Parameters
+    ----------
+    bytes_s
+        What the work on each structure needs.
+    limit
+        Of a shard; a structure that needs more is a shard of its own.
+    """
+    n_shards = max(1, int(np.ceil(bytes_s.sum() / limit)))
+    after_s = np.cumsum(bytes_s)
+    ends = np.searchsorted(after_s, after_s[-1] * np.arange(1, n_shards) / n_shards)
+    edges: Sequence[int] = np.unique([0, *(ends + 1), len(bytes_s)]).tolist()
+    return list(itertools.pairwise(edges))

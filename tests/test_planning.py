@@ -1,0 +1,205 @@
+"""The memory plan: what is kept at several budgets, and that training obeys it."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from conftest import run
+
+from annpot import memory, posing
+from annpot.fingerprints import load_set
+from annpot.pairs import find_packed_pairs, take_pairs, unpack_pairs
+from annpot.planning import Kept, Ledger, Seconds, Size, choose, count_bytes
+from annpot.potential import Potential
+from annpot.settings import load_settings
+from annpot.shards import cut
+from annpot.training import train
+
+SECONDS = Seconds(search=1.3e-7, unpacking=2e-9, features=3e-8)
+SIZES = [
+    Size(n, 100.0 * n, 40.0 * n, 4.0 * n, 300.0 * n, 400.0 * n)
+    for n in (1000.0, 1000.0, 500.0)
+]
+PACKED = sum(size.packed for size in SIZES)
+INPUTS = sum(size.inputs for size in SIZES)
+VECTORS = sum(size.vectors for size in SIZES)
+
+
+def count(kept, name):
+    return sum(getattr(k, name) for k in kept)
+
+
+def test_everything_is_kept_where_it_fits():
+    kept = choose(SIZES, SECONDS, PACKED + INPUTS + VECTORS, forces=True)
+    assert kept == [Kept(True, True, True)] * 3
+
+
+def test_nothing_is_kept_without_room():
+    for room in (-1e9, 0.0):
+        assert choose(SIZES, SECONDS, room, forces=True) == [Kept()] * 3
+
+
+def test_what_saves_most_time_per_byte_comes_first():
+    kept = choose(SIZES, SECONDS, PACKED, forces=True)
+    assert [count(kept, n) for n in ("packed", "inputs", "vectors")] == [3, 0, 0]
+    kept = choose(SIZES, SECONDS, PACKED + INPUTS, forces=True)
+    assert [count(kept, n) for n in ("packed", "inputs", "vectors")] == [3, 3, 0]
+    # features that cost much come before pairs
+    slow = SECONDS._replace(features=1e-5)
+    kept = choose(SIZES, slow, INPUTS, forces=True)
+    assert [count(kept, n) for n in ("packed", "inputs", "vectors")] == [0, 3, 0]
+
+
+def test_no_plan_exceeds_its_room_and_more_room_saves_more():
+    saved = []
+    for room in np.linspace(0.0, PACKED + INPUTS + VECTORS, 23):
+        kept = choose(SIZES, SECONDS, room, forces=True)
+        assert sum(k.bytes(s) for k, s in zip(kept, SIZES, strict=True)) <= room
+        assert all(k.packed or not k.vectors for k in kept)
+        saved.append(
+            sum(
+                size.n_pairs * (k.packed * 1.3e-7 + k.vectors * 2e-9 + k.inputs * 3e-8)
+                for k, size in zip(kept, SIZES, strict=True)
+            )
+        )
+    assert saved[0] == 0.0
+    assert (np.diff(saved) >= 0.0).all()
+
+
+def test_energies_need_no_pairs():
+    kept = choose(SIZES, SECONDS, 1e12, forces=False)
+    assert kept == [Kept(inputs=True)] * 3
+
+
+def test_the_ledger_gives_way_to_more_pairs_than_foreseen():
+    ledger = Ledger(SIZES, PACKED + INPUTS + VECTORS, forces=True)
+    assert ledger.admit(0, 120_000, SECONDS) == Kept(True, True, True)
+    ledger.admit(1, 100_000, SECONDS)
+    assert ledger.admit(2, 50_000, SECONDS) == Kept(True, False, True)
+    assert ledger.room >= 0.0
+    assert ledger.tally()["vectors"] == (2, 21.0 * 220_000)
+    kept_bytes = PACKED + INPUTS + VECTORS - ledger.room
+    assert kept_bytes < ledger.peak() < kept_bytes + 2 * ledger.sizes[0].work
+
+
+def test_shards_cover_the_set_and_are_about_equal():
+    bytes_s = np.random.default_rng(0).uniform(1.0, 3.0, size=500)
+    edges = cut(bytes_s, 100.0)
+    assert edges[0][0] == 0
+    assert edges[-1][1] == 500
+    assert all(a[1] == b[0] for a, b in itertools.pairwise(edges))
+    sums = [bytes_s[first:last].sum() for first, last in edges]
+    assert max(sums) < 104.0
+    assert min(sums) > 80.0
+    assert cut(np.array([5.0, 900.0, 5.0]), 100.0)[-1][1] == 3
+
+
+@pytest.fixture(scope="module")
+def example(made):
+    return load_set(made / "fingerprints.h5")
+
+
+def test_sizes_are_those_of_the_arrays(example):
+    batch, descriptor = example.batch, example.descriptor
+    packed = find_packed_pairs(batch, descriptor.cutoffs)
+    neighbours = unpack_pairs(packed, batch)
+    features = descriptor.compute_features(batch, neighbours)
+    n_pairs = len(packed.j_p)
+    groups = len(packed.first_g) - 1
+    size = Size(
+        batch.n_atoms,
+        n_pairs,
+        features.G_f.size,
+        groups,
+        count_bytes(features.states),
+        0,
+    )
+    found = count_bytes(packed[3:])
+    assert found == pytest.approx(size.packed, rel=1e-3)
+    full = count_bytes(neighbours[3:])
+    assert full == pytest.approx(size.packed + size.vectors, rel=1e-3)
+    held = [features.G_f, features.feature_n, features.atoms_s, features.states]
+    assert count_bytes(held) == pytest.approx(size.inputs, rel=1e-3)
+
+
+def test_pairs_of_some_structures(example):
+    batch, cutoffs = example.batch, example.descriptor.cutoffs
+    chosen = np.array([1, 4, 5, 11])
+    expected = find_packed_pairs(batch.take(chosen), cutoffs)
+    found = take_pairs(find_packed_pairs(batch, cutoffs), batch, chosen)
+    for a, b in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_atoms_many_cells_away_are_found(example):
+    batch = example.batch.take(np.arange(2))
+    moved = batch.take(np.arange(2))
+    moved.positions_nc[0] += 200 * batch.cells_scc[0, 0]
+    expected = find_packed_pairs(batch, (4.0,))
+    found = find_packed_pairs(moved, (4.0,))
+    assert expected.S_cp.dtype == np.int8
+    assert found.S_cp.dtype == np.int32
+    D_cp = unpack_pairs(found, moved).D_cp
+    np.testing.assert_allclose(
+        np.sort(D_cp, axis=1), np.sort(unpack_pairs(expected, batch).D_cp), atol=1e-9
+    )
+
+
+def fit(example, monkeypatch, room, method):
+    """Return the plan and the result of a training with so much room."""
+    monkeypatch.setattr(posing, "SHARD_BYTES", 3e5)
+    monkeypatch.setattr(posing, "LATER_BYTES", 0)
+
+    def budget(wanted):
+        return memory.Budget(int(memory.resident() + room), "as wanted")
+
+    monkeypatch.setattr(memory, "budget", budget)
+    settings = load_settings(
+        None,
+        {"train.epochs": 12, "train.method": method, "train.hidden": [5]},
+    ).train
+    plans = []
+    return plans, train(example, settings, plans.append)
+
+
+@pytest.mark.parametrize("method", ["lbfgs", "adam"])
+def test_the_potential_does_not_depend_on_the_plan(example, monkeypatch, method):
+    weights, kept = [], []
+    for room in (1e9, 8e5, 6e5, 0.0):
+        plans, result = fit(example, monkeypatch, room, method)
+        assert plans[0].memory.n_shards > 2
+        kept.append([n for n, _ in plans[0].memory.kept.values()])
+        weights.append(
+            np.concatenate([m.network.flatten() for m in result.potential.models])
+        )
+    assert kept[0] == [plans[0].memory.n_shards] * 3
+    assert kept[-1] == [0, 0, 0]
+    assert 0 < sum(kept[2]) < sum(kept[1]) < sum(kept[0])
+    for other in weights[1:]:
+        np.testing.assert_allclose(other, weights[0], rtol=1e-8, atol=1e-8)
+        if method == "lbfgs":
+            np.testing.assert_array_equal(other, weights[0])
+
+
+@pytest.mark.parametrize("size", ["1M", "100G"])
+def test_the_command_says_what_it_keeps(work, size):
+    result = run("train", "--memory", size, "--epochs", "2", folder=work)
+    assert result.exit_code == 0, result.stderr
+    (plan,) = [line for line in result.stderr.splitlines() if "expected peak" in line]
+    if size == "1M":
+        assert "keeps nothing; recomputes pairs" in plan
+        assert "less is not possible" in plan
+    else:
+        assert "recomputes nothing" in plan
+        assert "100 GB wanted" in plan or "100 GB, as wanted" in plan
+    assert "memory: peak" in result.stderr
+    assert Potential.load(work / "potential.h5").verify()[0] < 1e-10
+
+
+def test_a_wrong_size_is_refused(work):
+    result = run("train", "--memory", "8 apples", folder=work)
+    assert result.exit_code == 2
+    assert "train.memory: expected" in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
