@@ -63,6 +63,11 @@ class Model:
         """Return the weights of all networks in one vector."""
         return np.concatenate([network.flatten() for network in self.networks])
 
+    def restart(self, rng: np.random.Generator) -> Model:
+        """Return the model with other random weights before the training."""
+        networks = [network.restart(rng) for network in self.networks]
+        return replace(self, networks=networks)
+
     def split(self, weights_w: Array) -> list[Network]:
         """Return the networks with the weights in one vector."""
         sizes = np.cumsum([network.n_weights for network in self.networks])

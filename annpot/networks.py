@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.linalg import block_diag
 
 from annpot.structures.structure import Array
 
@@ -149,6 +150,11 @@ class Network:
             i += b.size
         return Network(self.activations, tuple(weights), tuple(biases))
 
+    def restart(self, rng: np.random.Generator) -> Network:
+        """Return the same network with random weights, see `initial_network`."""
+        fresh = initial_network(self.sizes, "linear", rng)
+        return Network(self.activations, fresh.weights, fresh.biases)
+
     def forward(self, X_nf: Array) -> Trace:
         """Return the energies and all that derivatives need, for inputs ``X_nf``."""
         values, slopes, bends = [X_nf], [], []
@@ -226,3 +232,18 @@ def initial_network(
         weights=tuple(weights),
         biases=tuple(np.zeros(n_out) for n_out in sizes[1:]),
     )
+
+
+def average(networks: Sequence[Network]) -> Network:
+    """Return one network that gives the mean of several with the same activations.
+
+    Their hidden layers lie side by side, without weights from one to another.
+    """
+    weights, biases = [], []
+    for k in range(len(networks[0].weights)):
+        parts = [network.weights[k] for network in networks]
+        weights.append(np.concatenate(parts) if k == 0 else block_diag(*parts))
+        biases.append(np.concatenate([network.biases[k] for network in networks]))
+    weights[-1] = weights[-1].mean(axis=0, keepdims=True)
+    biases[-1] = biases[-1].mean(keepdims=True)
+    return Network(networks[0].activations, tuple(weights), tuple(biases))

@@ -15,6 +15,7 @@ from annpot.errors import TrainingError
 from annpot.evaluation import Row, error_table
 from annpot.fingerprints import FingerprintSet
 from annpot.loss import Loss
+from annpot.networks import Network, average
 from annpot.objective import References, Values
 from annpot.optimizers.adam import run_adam
 from annpot.optimizers.lbfgs import run_lbfgs
@@ -52,6 +53,8 @@ class Plan:
     n_weights: int
     layers: dict[str, tuple[int, ...]]
     epochs: int
+    """Of each member."""
+    members: int
     memory: MemoryPlan
 
 
@@ -60,7 +63,8 @@ class Result:
     """A trained potential and how good it is."""
 
     potential: Potential
-    best: Epoch | None
+    best: list[Epoch]
+    """The epoch that was kept of each member."""
     n_epochs: int
     reason: str
     """Why the training ended."""
@@ -68,7 +72,10 @@ class Result:
 
 
 class _Trainer:
-    """Keeps the best weights while an optimiser runs, and says when to stop."""
+    """Keeps the best weights while an optimiser runs, and says when to stop.
+
+    Members are trained one after the other; epochs and time run on.
+    """
 
     def __init__(
         self,
@@ -80,11 +87,15 @@ class _Trainer:
         self.training, self.validation = training, validation
         self.settings, self.on_epoch = settings, on_epoch
         self.start = time.monotonic()
-        self.best_loss = np.inf
-        self.best_w: Array | None = None
-        self.best: Epoch | None = None
         self.n_epochs = 0
         self.reason = "all epochs done"
+        self.kept: list[tuple[Epoch, Array]] = []
+        """Epoch and weights of each member so far."""
+        self._best_loss = np.inf
+
+    def begin_member(self) -> None:
+        """Start to look for the best weights of a further member."""
+        self._best_loss = np.inf
 
     def step(self, weights_w: Array, loss: float, values: Values) -> bool:
         """Judge the weights after an epoch; return whether to go on."""
@@ -98,7 +109,7 @@ class _Trainer:
         else:
             held_values = values
         held_loss = held_out.compute_loss(held_values)
-        better = held_loss < self.best_loss
+        better = held_loss < self._best_loss
         epoch = Epoch(
             number=self.n_epochs,
             loss=loss,
@@ -110,18 +121,22 @@ class _Trainer:
             best=bool(better),
         )
         if better:
-            self.best_loss, self.best_w, self.best = held_loss, weights_w, epoch
+            if np.isfinite(self._best_loss):
+                self.kept.pop()
+            self._best_loss = held_loss
+            self.kept.append((epoch, weights_w))
         self.on_epoch(epoch)
         return self._goes_on(epoch)
 
     def _goes_on(self, epoch: Epoch) -> bool:
-        limit, patience = self.settings.time_limit, self.settings.patience
-        if limit is not None and epoch.seconds > limit:
+        patience, member = self.settings.patience, max(1, len(self.kept))
+        limit = (self.settings.time_limit or np.inf) * member / self.settings.members
+        if epoch.seconds > limit:
             self.reason = "time limit"
         elif (
             patience is not None
-            and self.best is not None
-            and epoch.number - self.best.number >= patience
+            and self.kept
+            and epoch.number - self.kept[-1][0].number >= patience
         ):
             self.reason = f"no better validation for {patience} epochs"
         else:
@@ -158,21 +173,25 @@ def train(
     )
     problem = pose(fingerprints, settings, parts, weights_rng)
     epochs = settings.epochs or EPOCHS[settings.method]
-    on_plan(_plan(parts, problem, epochs))
+    on_plan(_plan(parts, problem, epochs, settings.members))
     trainer = _Trainer(problem.training, problem.validation, settings, on_epoch)
     model, batch = problem.training.model, problem.training.targets.batch
+    start_w = model.flatten()
     try:
-        _optimise(trainer, model.flatten(), epochs, order_rng)
+        for _ in range(settings.members):
+            trainer.begin_member()
+            _optimise(trainer, start_w, epochs, order_rng)
+            start_w = model.restart(weights_rng).flatten()
     except KeyboardInterrupt:
         trainer.reason = "interrupted"
-    if trainer.best_w is None:
+    if not trainer.kept:
         raise TrainingError(
             f"'{fingerprints.path}': no epoch was finished: {trainer.reason}; please "
             "lower the weights of the loss"
         )
     potential = assemble(
         model.descriptor,
-        model.split(trainer.best_w),
+        _average([model.split(weights_w) for _, weights_w in trainer.kept]),
         model.scalings,
         problem.domains,
         reference_energies=fingerprints.reference_energies,
@@ -190,7 +209,15 @@ def train(
     potential = replace(potential, provenance=provenance).with_test_vectors(
         small_structures(batch)
     )
-    return Result(potential, trainer.best, trainer.n_epochs, trainer.reason, table)
+    best = [epoch for epoch, _ in trainer.kept]
+    return Result(potential, best, trainer.n_epochs, trainer.reason, table)
+
+
+def _average(members: list[list[Network]]) -> list[Network]:
+    """Return the average of the members' networks of each species."""
+    if len(members) == 1:
+        return members[0]
+    return [average(networks) for networks in zip(*members, strict=True)]
 
 
 def _optimise(
@@ -220,7 +247,7 @@ def _optimise(
     )
 
 
-def _plan(parts: Split, problem: Problem, epochs: int) -> Plan:
+def _plan(parts: Split, problem: Problem, epochs: int, members: int) -> Plan:
     targets, networks = problem.training.targets, problem.training.model.networks
     batch = targets.batch
     return Plan(
@@ -233,6 +260,7 @@ def _plan(parts: Split, problem: Problem, epochs: int) -> Plan:
             for symbol, network in zip(batch.species, networks, strict=True)
         },
         epochs=epochs,
+        members=members,
         memory=problem.memory,
     )
 
@@ -253,7 +281,6 @@ def _provenance(
     trainer: _Trainer,
     table: list[Row],
 ) -> dict[str, Any]:
-    assert trainer.best is not None
     return {
         "set": {"file": fingerprints.path.name, "sha256": fingerprints.sha256},
         "split": {
@@ -263,7 +290,7 @@ def _provenance(
         },
         "settings": settings.model_dump(mode="json"),
         "epochs": trainer.n_epochs,
-        "best_epoch": trainer.best.number,
+        "best_epochs": [epoch.number for epoch, _ in trainer.kept],
         "ended": trainer.reason,
         "errors": {
             row.set: {

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from finite_difference import differentiate, gradient
 
-from annpot.networks import ACTIVATIONS, Network, initial_network
+from annpot.networks import ACTIVATIONS, Network, average, initial_network
 
 SIZES = {
     "no hidden layer": (5, 1),
@@ -183,3 +183,22 @@ def test_initial_weights():
     assert network.weights[1].std() == pytest.approx(1 / np.sqrt(300), rel=0.2)
     same = initial_network((400, 300, 1), "tanh", np.random.default_rng(3))
     np.testing.assert_array_equal(same.flatten(), network.flatten())
+
+
+@pytest.mark.parametrize("hidden", [(), (4,), (4, 3), (5, 4, 3)])
+def test_average_of_networks(hidden):
+    rng = np.random.default_rng(7)
+    networks = [initial_network((6, *hidden, 1), "tanh", rng) for _ in range(3)]
+    networks = [
+        n.with_weights(n.flatten() + 0.1 * rng.normal(size=n.n_weights))
+        for n in networks
+    ]
+    X_nf = rng.normal(size=(5, 6))
+    merged = average(networks)
+    assert merged.sizes == (6, *(3 * n for n in hidden), 1)
+    trace, traces = merged.forward(X_nf), [n.forward(X_nf) for n in networks]
+    expected_n = np.mean([t.E_n for t in traces], axis=0)
+    np.testing.assert_allclose(trace.E_n, expected_n, rtol=0, atol=1e-14)
+    slopes = [t.deltas[0] @ n.weights[0] for t, n in zip(traces, networks, strict=True)]
+    found = trace.deltas[0] @ merged.weights[0]
+    np.testing.assert_allclose(found, np.mean(slopes, axis=0), rtol=0, atol=1e-14)

@@ -11,6 +11,7 @@ from finite_difference import differentiate, move
 from systems import SPECIES, STRUCTURES, SYSTEMS, repeat
 
 from annpot.descriptors.base import Descriptor
+from annpot.descriptors.cached_triplets import CachedTriplets
 from annpot.descriptors.triplets import (
     Compact,
     Cutoff,
@@ -230,3 +231,65 @@ def test_atoms_on_a_line_have_finite_derivatives(name):
     features = compute(descriptor, [repeat(crystal, (2, 1, 1))])
     F_nc, _ = descriptor.compute_forces(features, np.ones_like(features.G_f))
     np.testing.assert_allclose(F_nc, 0.0, atol=1e-10)
+
+
+@dataclass(frozen=True)
+class CachedPart(Part):
+    """The same with derivatives that are kept."""
+
+    dtype: type = np.float64
+    strains: bool = True
+
+    def operators(self, shells):
+        (operator,) = super().operators(shells)
+        return [CachedTriplets(operator, self.dtype, strains=self.strains)]
+
+
+def cached(descriptor, dtype=np.float64, strains=True):
+    part = CachedPart(descriptor.parts[0].functions_s, dtype=dtype, strains=strains)
+    return Descriptor((part,))
+
+
+@pytest.mark.parametrize("strains", [True, False])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("name", ["3", "9, real zeta", "24 and 25"])
+def test_kept_derivatives_give_the_same_products(name, dtype, strains):
+    plain = SETS[name]
+    kept = cached(plain, dtype, strains)
+    rtol = 1e-11 if dtype == np.float64 else 1e-5
+    expected, features = (compute(d, STACKED) for d in (plain, kept))
+    np.testing.assert_array_equal(features.G_f, expected.G_f)
+    dEdG_f = np.cos(np.arange(len(features.G_f)))
+    V_snc, strain_scc = moving(3)
+    V_nc = np.concatenate(V_snc)
+    for structures in (None, np.array([0, 2, 3])):
+        for virials in (True, False):
+            found, wanted = (
+                d.compute_forces(f, dEdG_f, virials=virials, structures=structures)
+                for d, f in ((kept, features), (plain, expected))
+            )
+            scale = abs(wanted[0]).max()
+            np.testing.assert_allclose(found[0], wanted[0], rtol, rtol * scale)
+            if virials:
+                scale = abs(wanted[1]).max()
+                np.testing.assert_allclose(found[1], wanted[1], rtol, rtol * scale)
+        for rates in (strain_scc, None):
+            found, wanted = (
+                d.compute_tangents(f, V_nc, rates, structures=structures)
+                for d, f in ((kept, features), (plain, expected))
+            )
+            scale = abs(wanted).max()
+            np.testing.assert_allclose(found, wanted, rtol, rtol * scale)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("strains", [True, False])
+def test_size_of_kept_derivatives_is_known_in_advance(dtype, strains):
+    descriptor = cached(SETS["3"], dtype, strains)
+    features = compute(descriptor, STACKED)
+    ((_, operator),) = descriptor.operators
+    sizes = [
+        jacobian.values.nbytes + jacobian.j_r.nbytes + 16 * (len(jacobian.first_n) - 1)
+        for jacobian in features.states[0]
+    ]
+    assert operator.bytes_needed(features.neighbours) == sum(sizes)

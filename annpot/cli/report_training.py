@@ -84,7 +84,9 @@ class EpochTable:
         say(f"references to train on: {known}")
         if not plan.n_structures["validation"]:
             say("no validation structures: the epoch with the smallest loss is kept")
-        say(f"networks: {layers}; {plan.n_weights} weights; {plan.epochs} epochs")
+        members = f" for each of {plan.members} members" if plan.members > 1 else ""
+        epochs = f"{plan.epochs} epochs{members}"
+        say(f"networks: {layers}; {plan.n_weights} weights; {epochs}")
         say(f"memory: {_word_memory(plan.memory)}")
         say("energies in meV/atom, forces in meV/angstrom: RMSE (MAE); * best so far")
         say(
@@ -146,16 +148,16 @@ def report_training(
     result: Result, settings: TrainSettings, saved: Path, as_json: bool
 ) -> None:
     """Print the errors of the finished potential, saved in the file ``saved``."""
-    best = result.best
-    assert best is not None
-    say(f"{result.reason}; kept epoch {best.number} of {result.n_epochs}")
+    best = [epoch.number for epoch in result.best]
+    kept = ", ".join(map(str, best))
+    say(f"{result.reason}; kept epoch {kept} of {result.n_epochs}")
     say(f"memory: peak {say_size(peak())}")
     if as_json:
         print_json(
             {
                 "potential": str(saved),
                 "n_epochs": result.n_epochs,
-                "best_epoch": best.number,
+                "best_epochs": best,
                 "ended": result.reason,
                 "errors": [asdict(row) for row in result.table],
             }

@@ -1,7 +1,7 @@
 """Gaussians of the same distance, as few of them as possible by an exponential.
 
 Widths are mostly chosen as round decimals. Then ``exp(-n a x)`` is a power of
-``exp(-a x)``, and a chain of products costs less than exponentials.
+``exp(-a x)``, and a few products cost less than an exponential.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-COST = 16
+COST = 20
 """Products that take as long as one exponential."""
 
 MAX_POWER = 64
@@ -20,25 +20,18 @@ MAX_POWER = 64
 class Bells:
     """Steps that compute some Gaussians ``exp(-eta (r - rs)^2)``."""
 
-    factors: list[tuple[int, int]] = field(default_factory=list)
-    """For each step the two earlier steps whose product it is; -1: an exponential."""
+    powers: list[tuple[int, int]] = field(default_factory=list)
+    """For each step an earlier step, and the power of it; -1: an exponential."""
     exponents: list[tuple[float, float]] = field(default_factory=list)
     """Eta and rs of each step."""
     steps: list[int] = field(default_factory=list)
     """For each Gaussian that was asked for its step."""
 
-    def add_exponential(self, eta: float, rs: float) -> int:
-        """Add a step that calls the exponential function, and return its number."""
-        self.factors.append((-1, -1))
+    def add(self, eta: float, rs: float, source: int = -1, power: int = 0) -> int:
+        """Add a step, and return its number."""
+        self.powers.append((source, power))
         self.exponents.append((eta, rs))
-        return len(self.factors) - 1
-
-    def add_product(self, a: int, b: int) -> int:
-        """Add a step that multiplies two earlier ones, and return its number."""
-        self.factors.append((a, b))
-        (eta, rs), (other, _) = self.exponents[a], self.exponents[b]
-        self.exponents.append((eta + other, rs))
-        return len(self.factors) - 1
+        return len(self.powers) - 1
 
 
 def plan_bells(wanted: Sequence[tuple[float, float]]) -> Bells:
@@ -48,26 +41,21 @@ def plan_bells(wanted: Sequence[tuple[float, float]]) -> Bells:
     for rs in sorted({rs for _, rs in wanted}):
         etas = sorted({eta for eta, other in wanted if other == rs})
         unit = min(_units(etas), key=lambda unit: _cost(etas, unit))
-        powers = {eta: _power(eta, unit) for eta in etas}
-        step_of_power: dict[int, int] = {}
-        for eta, n in powers.items():
-            if n == 0:
-                step_of[eta, rs] = bells.add_exponential(eta, rs)
-        for n, a, b in addition_chain(powers.values()):
-            step_of_power[n] = (
-                bells.add_exponential(unit, rs)
-                if n == 1
-                else bells.add_product(step_of_power[a], step_of_power[b])
-            )
-        step_of |= {(eta, rs): step_of_power[n] for eta, n in powers.items() if n > 0}
+        base = bells.add(unit, rs) if unit > 0.0 else -1
+        for eta in etas:
+            n = _power(eta, unit)
+            if n == 1:
+                step_of[eta, rs] = base
+            else:
+                step_of[eta, rs] = bells.add(eta, rs, base if n else -1, n)
     bells.steps = [step_of[pair] for pair in wanted]
     return bells
 
 
 def _units(etas: Sequence[float]) -> Iterable[float]:
-    """Return eta units to try; the last makes each Gaussian an exponential."""
-    yield from (eta / k for eta in etas if eta > 0 for k in range(1, 11))
+    """Return eta units to try; the first makes each Gaussian an exponential."""
     yield 0.0
+    yield from (eta / k for eta in etas if eta > 0 for k in range(1, 11))
 
 
 def _power(eta: float, unit: float) -> int:
@@ -79,26 +67,8 @@ def _power(eta: float, unit: float) -> int:
 
 
 def _cost(etas: Sequence[float], unit: float) -> int:
-    chain = addition_chain([_power(eta, unit) for eta in etas])
-    n_alone = sum(_power(eta, unit) == 0 for eta in etas)
-    return COST * (n_alone + bool(chain)) + len(chain)
-
-
-def addition_chain(powers: Iterable[int]) -> list[tuple[int, int, int]]:
-    """Return numbers from 1 on that include ``powers``, each with two earlier summands.
-
-    A greedy chain, not always the shortest.
-    """
-    targets = sorted({n for n in powers if n > 0})
-    if not targets:
-        return []
-    chain = [(1, 0, 0)]
-    known = {1}
-    for target in targets:
-        while target not in known:
-            total, a, b = max(
-                (a + b, a, b) for a in known for b in known if a + b <= target
-            )
-            chain.append((total, a, b))
-            known.add(total)
-    return chain
+    """Return the number of products; powers are formed by squaring."""
+    powers = [_power(eta, unit) for eta in etas]
+    n_exponentials = powers.count(0) + (unit > 0.0)
+    products = (n.bit_length() + n.bit_count() for n in powers if n > 1)
+    return COST * n_exponentials + sum(products)

@@ -268,9 +268,9 @@ def _rows(sets: Sequence[Sequence[_Radial]]) -> RadialRows:
         count_i=np.array([len(row) for row in rows], dtype=np.int64),
         start_i=_firsts([len(part) for part in numbers])[:-1],
         parameters=np.array(list(itertools.chain(*numbers)), dtype=float),
-        first_step_i=_firsts([len(bells.factors) for bells in bells_i]),
-        factors_sk=np.array(
-            [pair for bells in bells_i for pair in bells.factors], dtype=np.int64
+        first_step_i=_firsts([len(bells.powers) for bells in bells_i]),
+        powers_sk=np.array(
+            [pair for bells in bells_i for pair in bells.powers], dtype=np.int64
         ).reshape(-1, 2),
         exponents_sk=np.array(
             [pair for bells in bells_i for pair in bells.exponents], dtype=float

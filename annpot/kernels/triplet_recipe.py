@@ -55,9 +55,9 @@ class RadialRows(NamedTuple):
     the ends of the window, and 1 if it is bent."""
     parameters: Array
     first_step_i: Integers
-    """The bells of a row are computed in steps: ``exp(-eta (r - rs)^2)``, or the
-    product of two earlier ones, whose numbers are in `factors_sk`, else -1."""
-    factors_sk: Integers
+    """The bells of a row are computed in steps: ``exp(-eta (r - rs)^2)``, or a power
+    of an earlier one; in `powers_sk` the number of that, or -1, and the power."""
+    powers_sk: Integers
     exponents_sk: Array
     """Eta and rs."""
     bell_i: Integers
@@ -146,7 +146,6 @@ class TripletWorkspace(NamedTuple):
     """Rows: products of radial functions, and their rates."""
     sums: Array
     g_e: Array
-    block: Array
     nothing_cc: Array
 
 
@@ -194,9 +193,20 @@ def make_triplet_workspace(
         product=aligned_zeros(2 * stride),
         sums=aligned_zeros(n_entries * WIDTH),
         g_e=aligned_zeros(n_entries),
-        block=aligned_zeros(WIDTH),
         nothing_cc=np.zeros((0, 3)),
     )
+
+
+@inline
+def integer_power(x: Any, n: int) -> Any:
+    """Return ``x ** n``, n >= 0, by squaring."""
+    power = splat(1.0)
+    while n > 0:
+        if n % 2 == 1:
+            power = power * x
+        x = x * x
+        n //= 2
+    return power
 
 
 @inline
@@ -280,40 +290,16 @@ def _set_bells(rows: Any, row: int, r_k: Any, first: int, bells: Any) -> None:
     first_step = rows.first_step_i[row]
     for step in range(first_step, rows.first_step_i[row + 1]):
         i = 2 * (step - first_step) * WIDTH
-        a, b = (
-            2 * rows.factors_sk[step, 0] * WIDTH,
-            2 * rows.factors_sk[step, 1] * WIDTH,
-        )
-        if a >= 0:
-            bell = load(bells, a) * load(bells, b)
-            other = load(bells, a + WIDTH) * load(bells, b + WIDTH)
+        source, n = 2 * rows.powers_sk[step, 0] * WIDTH, rows.powers_sk[step, 1]
+        if source >= 0:
+            bell = integer_power(load(bells, source), n)
+            other = integer_power(load(bells, source + WIDTH), n)
         else:
             eta, rs = -rows.exponents_sk[step, 0], rows.exponents_sk[step, 1]
             bell = exponential(eta * ((r - rs) * (r - rs)))
             other = exponential(eta * ((q - rs) * (q - rs)))
         store(bells, i, bell)
         store(bells, i + WIDTH, other)
-
-
-@inline
-def integer_power(x: Any, n: int) -> Any:
-    """Return ``x ** n``, n >= 0, by squaring."""
-    power = splat(1.0)
-    while n > 0:
-        if n % 2 == 1:
-            power = power * x
-        x = x * x
-        n //= 2
-    return power
-
-
-@inline
-def real_power(x: Any, exponent: float, block: Any) -> Any:
-    """Return ``x ** exponent`` in lanes where x > 0, else 0."""
-    store(block, 0, x)
-    for i in range(WIDTH):
-        block[i] = block[i] ** exponent if block[i] > 0.0 else 0.0
-    return load(block, 0)
 
 
 @inline
@@ -327,23 +313,63 @@ def set_angulars(
         for i in range(0, n_blocks * WIDTH, WIDTH):
             theta, sine_inverse = angle(load(triplet, COSINE * stride + i))
             store(triplet, THETA * stride + i, theta)
-            if with_slopes:
-                store(triplet, SINE_INVERSE * stride + i, sine_inverse)
-    for i in range(0, n_blocks * WIDTH, WIDTH):
-        cosine = load(triplet, COSINE * stride + i)
+            store(triplet, SINE_INVERSE * stride + i, sine_inverse)
+    for q in range(first, recipe.first_angular_h[h + 1]):
+        at = (q - first) * stride
+        if functions.kind_q[q] == WINDOW:
+            _set_window(functions, q, at, n_blocks * WIDTH, with_slopes, work)
+        else:
+            _set_power(functions, q, at, n_blocks * WIDTH, work)
+
+
+@inline
+def _set_window(
+    functions: Any, q: int, at: int, count: int, with_slopes: bool, work: Any
+) -> None:
+    """Set a window of the angle, and its slope by the cosine."""
+    stride, triplet, core = work.stride, work.triplet, functions.power_q[q]
+    centre, half_width = functions.parameters_qk[q, 0], functions.parameters_qk[q, 1]
+    for i in range(0, count, WIDTH):
         theta = load(triplet, THETA * stride + i)
-        for q in range(first, recipe.first_angular_h[h + 1]):
-            kind, n = functions.kind_q[q], functions.power_q[q]
-            a, b = functions.parameters_qk[q, 0], functions.parameters_qk[q, 1]
-            at = (q - first) * stride + i
-            if kind == WINDOW:
-                f, slope = window(n, theta, a, b)
-                slope = slope * load(triplet, SINE_INVERSE * stride + i)
-            else:
-                f, slope = angular_power(kind, n, cosine, a, b, work.block)
-            store(work.angular, at, f)
-            if with_slopes:
-                store(work.angular_slopes, at, slope)
+        f, slope = window(core, theta, centre, half_width)
+        store(work.angular, at + i, f)
+        if with_slopes:
+            slope = slope * load(triplet, SINE_INVERSE * stride + i)
+            store(work.angular_slopes, at + i, slope)
+
+
+@inline
+def _set_power(functions: Any, q: int, at: int, count: int, work: Any) -> None:
+    """Set ``(1 + lambda cos)^zeta`` and its slope by the cosine; 0 if not positive."""
+    lambda_, zeta = functions.parameters_qk[q, 0], functions.parameters_qk[q, 1]
+    is_real, n = functions.kind_q[q] == REAL_POWER, functions.power_q[q]
+    cosine_at = COSINE * work.stride
+    if is_real:
+        _set_real_powers(lambda_, zeta - 1.0, at, count, work)
+    for i in range(0, count, WIDTH):
+        x = lambda_ * load(work.triplet, cosine_at + i) + 1.0
+        power = load(work.angular, at + i) if is_real else integer_power(x, n - 1)
+        f, slope = power * x, (zeta * lambda_) * power
+        if abs(lambda_) > 1.0:
+            f, slope = _where_positive(x, f), _where_positive(x, slope)
+        store(work.angular, at + i, f)
+        store(work.angular_slopes, at + i, slope)
+
+
+@inline
+def _where_positive(x: Any, value: Any) -> Any:
+    """Return ``value`` in lanes where x > 0, else 0."""
+    return where_less(0.0 - x, 0.0, value, splat(0.0))
+
+
+@inline
+def _set_real_powers(
+    lambda_: float, exponent: float, at: int, count: int, work: Any
+) -> None:
+    """Set the powers of ``1 + lambda cos`` where that is positive, else 0."""
+    for i in range(count):
+        x = lambda_ * work.triplet[COSINE * work.stride + i] + 1.0
+        work.angular[at + i] = x**exponent if x > 0.0 else 0.0
 
 
 @inline
@@ -369,21 +395,3 @@ def window(core: int, theta: Any, centre: float, half_width: float) -> Any:
     zero = splat(0.0)
     slope = dfdx * where_less(offset, 0.0, splat(scale), splat(-scale))
     return where_less(x, 1.0, f, zero), where_less(x, 1.0, slope, zero)
-
-
-@inline
-def angular_power(
-    kind: int, n: int, cosine: Any, lambda_: float, zeta: float, block: Any
-) -> Any:
-    """Return ``(1 + lambda cos)^zeta`` and its slope by cos; 0 if not positive."""
-    x = lambda_ * cosine + 1.0
-    if kind == POWER:
-        power = integer_power(x, n - 1)
-    else:
-        power = real_power(x, zeta - 1.0, block)
-    f, slope = power * x, (zeta * lambda_) * power
-    if abs(lambda_) > 1.0:
-        minus, zero = 0.0 - x, splat(0.0)
-        f = where_less(minus, 0.0, f, zero)
-        slope = where_less(minus, 0.0, slope, zero)
-    return f, slope

@@ -128,10 +128,14 @@ class TrainSettings(Section):
     """Number of nodes of each hidden layer, or a mapping from symbol to such lists."""
     activation: Activation = "tanh"
     """Activation function of the hidden layers."""
+    members: Count = Field(default=1, le=100)
+    """Number of trainings from different random weights, one after the other; the
+    potential is their average, which errs less than each of them."""
     method: Literal["lbfgs", "adam"] = "lbfgs"
     """Optimiser."""
     epochs: Count | None = Field(default=None, examples=[1000])
-    """Largest number of passes through the training set; null: the method's own."""
+    """Largest number of passes through the training set for each member; null: the
+    method's own."""
     energy_weight: NonNegative = 300.0
     """Weight of the energies per atom in the loss, for errors in eV."""
     force_weight: NonNegative = 1.0
