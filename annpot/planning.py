@@ -100,7 +100,7 @@ class Kept:
 def choose(
     sizes: Sequence[Size], seconds: Seconds, room: float, *, forces: bool
 ) -> list[Kept]:
-    """Return what to keep of each shard in ``room`` bytes.
+    """Return what to keep of each shard, so that shards and visits need ``room`` bytes.
 
     Without ``forces`` the networks need their inputs and nothing else.
     """
@@ -115,13 +115,22 @@ def choose(
             per_byte = gain * size.n_pairs / max(getattr(size, name), 1.0)
             # vectors without packed pairs cannot be
             steps.append((name == "vectors", -per_byte, k, name))
-    chosen: list[dict[str, bool]] = [{} for _ in sizes]
+    kept = [Kept()] * len(sizes)
     for _, _, k, name in sorted(steps):
-        n_bytes = getattr(sizes[k], name)
-        if n_bytes <= room and (name != "vectors" or "packed" in chosen[k]):
-            chosen[k][name] = True
-            room -= n_bytes
-    return [Kept(**names) for names in chosen]
+        if name == "vectors" and not kept[k].packed:
+            continue
+        more = [*kept]
+        more[k] = replace(kept[k], **{name: True})
+        if peak(sizes, more) <= room:
+            kept = more
+    return kept
+
+
+def peak(sizes: Sequence[Size], kept: Sequence[Kept]) -> float:
+    """Return the bytes of what is kept of all shards, and of a visit to one of them."""
+    kept_bytes = [k.bytes(size) for k, size in zip(kept, sizes, strict=True)]
+    visits = [float(s.work) - n for s, n in zip(sizes, kept_bytes, strict=True)]
+    return sum(kept_bytes) + max(visits)
 
 
 class Ledger:
@@ -139,13 +148,13 @@ class Ledger:
         if not self._kept:
             self._kept = choose(self.sizes, seconds, self.room, forces=self.forces)
         self.sizes[k] = self.sizes[k]._replace(n_pairs=float(n_pairs))
-        kept = self._kept[k]
-        for name in ("vectors", "inputs", "packed"):  # more pairs than foreseen
-            if kept.bytes(self.sizes[k]) > self.room:
-                kept = replace(kept, **{name: False})
-        self.room -= kept.bytes(self.sizes[k])
-        self._kept[k] = kept
-        return kept
+        for name in ("vectors", "inputs", "packed"):
+            less = [*self._kept]
+            less[k] = replace(less[k], **{name: False})
+            # more pairs than foreseen; what a visit needs anyway may as well be kept
+            if self.peak() > max(self.room, peak(self.sizes, less)):
+                self._kept = less
+        return self._kept[k]
 
     def foresees(self, k: int) -> bool:
         """Return whether anything is to be kept of shard ``k``, after the first."""
@@ -164,10 +173,8 @@ class Ledger:
         return found
 
     def peak(self) -> float:
-        """Return the most that shards and a visit to one of them need."""
-        pairs = list(zip(self.sizes, self._kept, strict=True))
-        visit = max(float(size.work) - kept.bytes(size) for size, kept in pairs)
-        return sum(kept.bytes(size) for size, kept in pairs) + visit
+        """Return the most that the shards and a visit to one of them need."""
+        return peak(self.sizes, self._kept)
 
 
 @dataclass(frozen=True)

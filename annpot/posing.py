@@ -73,8 +73,7 @@ def pose(
     parts_of, sizes = _cut(fingerprints, sets, networks, forces)
     rest = memory.resident() + LATER_BYTES + _optimiser_bytes(settings, networks, sets)
     budget = memory.budget(settings.memory)
-    room = budget.bytes - rest - max(size.work for size in sizes)
-    ledger = Ledger(sizes, room, forces=forces)
+    ledger = Ledger(sizes, budget.bytes - rest, forces=forces)
 
     def make_model(statistics: Sequence[Statistics]) -> Model:
         scalings = [_fit_scaling(found, settings) for found in statistics]

@@ -52,7 +52,7 @@ class ErrorWordingGroup(click.Group):
             raise Failure(_word(error)) from None
         except MemoryError:
             raise Failure(
-                "not enough memory; please lower generate.batch_atoms, train.hidden, "
+                "not enough memory; please lower generate.batch_atoms, train.memory, "
                 "train.lbfgs.memory or predict.batch_atoms, or use a machine with more"
             ) from None
         except RuntimeError as error:
