@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from annpot.kernels.lanes import WIDTH, splat
+from annpot.kernels.lanes import WIDTH, aligned_zeros, splat
 from annpot.kernels.radial import inline, set_chebyshev
 from annpot.kernels.symmetry import set_symmetry
 
@@ -150,10 +150,10 @@ def make_workspace(recipe: Recipe) -> Workspace:
         n_channels = max(n_channels, int(sizes.sum()))
 
     def lanes(count: int) -> Array:
-        return np.zeros(-(-count // WIDTH) * WIDTH * WIDTH)
+        return aligned_zeros(-(-count // WIDTH) * WIDTH * WIDTH)
 
     def numbers(count: int) -> Array:
-        return np.zeros(count + WIDTH)
+        return aligned_zeros(count + WIDTH)
 
     return Workspace(
         phi=lanes(max(n_two, n_three)),
@@ -172,7 +172,7 @@ def make_workspace(recipe: Recipe) -> Workspace:
         B=numbers(n_lm * recipe.n_padded),
         Adot=numbers(n_lm * recipe.n_padded),
         row=numbers(recipe.n_padded),
-        block=np.zeros(3 * WIDTH),
-        virial=np.zeros(9 * WIDTH),
+        block=aligned_zeros(3 * WIDTH),
+        virial=aligned_zeros(9 * WIDTH),
         nothing_cc=np.zeros((0, 3)),
     )
