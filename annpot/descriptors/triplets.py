@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
 from annpot.descriptors.base import Motion, Task
-from annpot.descriptors.bells import plan_bells
+from annpot.descriptors.bells import Bells, plan_bells
 from annpot.kernels import triplets
 from annpot.kernels.cutoffs import EXPONENTIAL, POLY1, POLY2, POLY3, POLY4
 from annpot.kernels.triplet_recipe import (
@@ -175,7 +175,7 @@ def _radial(function: TripletFunction) -> _Radial:
     cutoff = function.cutoff
     if cutoff is None:
         raise ValueError("neither a cutoff function nor a compact function")
-    own = (function.eta, function.rs)
+    own = (function.eta, function.rs) if function.eta != 0.0 else (0.0, 0.0)
     shared = (cutoff.radius, cutoff.alpha)
     return _Radial(GAUSSIANS, cutoff.shape, shared, own, cutoff.radius)
 
@@ -193,32 +193,47 @@ def _angular(function: TripletFunction) -> tuple[_Angular, float]:
     return _Angular(REAL_POWER, 0, parameters), factor
 
 
+class _Product(NamedTuple):
+    """Radial functions of the sides; with r_jk, bells of all three are one."""
+
+    radial: _Radial
+    """Without its bell where that is computed with those of the other sides."""
+    r_jk: bool
+    rs: float
+
+
 class _Group:
     """The functions of a central species with neighbours of two species."""
 
     def __init__(self, pair: tuple[int, int]) -> None:
         self.pair = pair
         self.angular: dict[_Angular, int] = {}
-        self.products: dict[tuple[_Radial, bool], list[tuple[int, int, float]]] = {}
+        self.products: dict[_Product, dict[float, list[tuple[int, int, float]]]] = {}
+        """For each product and eta of bells the entries: angular function, feature and
+        weight."""
 
     def add(self, function: TripletFunction, weight: float) -> None:
         """Add a function."""
         angular, factor = _angular(function)
         q = self.angular.setdefault(angular, len(self.angular))
-        entries = self.products.setdefault((_radial(function), function.r_jk), [])
-        entries.append((q, function.feature, factor * weight))
+        radial, eta, rs = _radial(function), 0.0, 0.0
+        if function.r_jk and radial.own:
+            eta, rs = radial.own
+            radial = radial._replace(own=(0.0, 0.0))
+        terms = self.products.setdefault(_Product(radial, function.r_jk, rs), {})
+        terms.setdefault(eta, []).append((q, function.feature, factor * weight))
 
     @property
     def sides(self) -> list[_Radial]:
         """Functions of r_jk, in the order of the kernel."""
-        return _sorted([radial for radial, r_jk in self.products if r_jk])
+        return _sorted([product.radial for product in self.products if product.r_jk])
 
     @property
     def reach(self) -> float:
         """Longest r_jk with a contribution."""
-        if not all(r_jk for _, r_jk in self.products):
+        if not all(product.r_jk for product in self.products):
             return math.inf
-        return max(radial.reach for radial, _ in self.products)
+        return max(product.radial.reach for product in self.products)
 
 
 def _sorted(radials: Sequence[_Radial]) -> list[_Radial]:
@@ -259,7 +274,12 @@ def _rows(sets: Sequence[Sequence[_Radial]]) -> RadialRows:
     numbers = [
         [*row[0].shared, *itertools.chain(*(r.own for r in row))] for row in rows
     ]
-    bells_i = [plan_bells([r.own for r in row if r.own]) for row in rows]
+    bells_i = [
+        plan_bells([r.own for r in row if r.own])
+        if any(r.own and r.own[0] for r in row)
+        else Bells()
+        for row in rows
+    ]
     return RadialRows(
         first_g=_firsts([len(rows) for rows in rows_g]),
         kind_i=np.array([row[0].kind for row in rows], dtype=np.int64),
@@ -302,14 +322,27 @@ def make_recipe(
     """Return what the kernel reads, for pair lists with the given shells."""
     groups_s = [_groups(functions, weights_t) for functions in functions_s]
     groups = list(itertools.chain(*groups_s))
-    radials_s = [_sorted([_radial(f) for f in functions]) for functions in functions_s]
+    radials_s = [
+        _sorted([product.radial for group in central for product in group.products])
+        for central in groups_s
+    ]
     products = [
-        (radials.index(radial), group.sides.index(radial) if r_jk else -1, entries)
+        (
+            radials.index(product.radial),
+            group.sides.index(product.radial) if product.r_jk else -1,
+            product.rs,
+            terms,
+        )
         for radials, central in zip(radials_s, groups_s, strict=True)
         for group in central
-        for (radial, r_jk), entries in group.products.items()
+        for product, terms in group.products.items()
     ]
-    entries = [entry for *_, part in products for entry in part]
+    terms = [term for *_, part in products for term in part.items()]
+    entries = [entry for _, part in terms for entry in part]
+    bells_p = [
+        plan_bells([(eta, rs) for eta in part if eta != 0.0])
+        for *_, rs, part in products
+    ]
     return TripletRecipe(
         rows=_rows([*radials_s, *(group.sides for group in groups)]),
         angular=_angular_table(groups),
@@ -327,12 +360,39 @@ def make_recipe(
         first_angular_h=_firsts([len(group.angular) for group in groups]),
         first_product_h=_firsts([len(group.products) for group in groups]),
         radial_p=np.array([a for a, *_ in products], dtype=np.int64),
-        side_p=np.array([c for _, c, _ in products], dtype=np.int64),
-        first_entry_p=_firsts([len(part) for *_, part in products]),
+        side_p=np.array([c for _, c, *_ in products], dtype=np.int64),
+        rs_p=np.array([rs for *_, rs, _ in products], dtype=float),
+        first_step_p=_firsts([len(bells.powers) for bells in bells_p]),
+        powers_sk=np.array(
+            [pair for bells in bells_p for pair in bells.powers], dtype=np.int64
+        ).reshape(-1, 2),
+        eta_s=np.array(
+            [eta for bells in bells_p for eta, _ in bells.exponents], dtype=float
+        ),
+        first_term_p=_firsts([len(part) for *_, part in products]),
+        eta_i=np.array([eta for eta, _ in terms], dtype=float),
+        bell_i=np.array(
+            [
+                k
+                for part, bells in zip(products, bells_p, strict=True)
+                for k in _bell_numbers(part[-1], bells)
+            ],
+            dtype=np.int64,
+        ),
+        first_entry_i=_firsts([len(part) for _, part in terms]),
+        first_entry_p=_firsts(
+            [sum(len(part) for part in term.values()) for *_, term in products]
+        ),
         angular_e=np.array([q for q, *_ in entries], dtype=np.int64),
         feature_e=np.array([feature for _, feature, _ in entries], dtype=np.int64),
         weight_e=np.array([weight for *_, weight in entries], dtype=float),
     )
+
+
+def _bell_numbers(etas: Iterable[float], bells: Bells) -> list[int]:
+    """Return the step of each term; -1: no bell."""
+    steps = iter(bells.steps)
+    return [next(steps) if eta != 0.0 else -1 for eta in etas]
 
 
 def _shell(radials: Sequence[_Radial], shells: tuple[float, ...]) -> int:

@@ -79,8 +79,9 @@ class TripletRecipe(NamedTuple):
     """Products of radial functions and, for each, the angular functions to multiply.
 
     A group h holds the triplets of a central species s with neighbours of two species.
-    Its products ``R_a(r_ij) R_a(r_ik)``, some times ``R_a(r_jk)``, number p; each has
-    entries e, which are an angular function q, a feature and a weight.
+    Its products ``R_a(r_ij) R_a(r_ik)``, some times ``R_a(r_jk)``, number p, have
+    terms, times a bell of the three sides or not; each term has entries e, which are an
+    angular function q, a feature and a weight.
     """
 
     rows: RadialRows
@@ -101,6 +102,18 @@ class TripletRecipe(NamedTuple):
     radial_p: Integers
     side_p: Integers
     """Number of the function of r_jk in its set, or -1."""
+    rs_p: Array
+    first_step_p: Integers
+    """Steps to the bells of all three sides in one, as in `RadialRows`:
+    ``exp(-eta [(r_ij - rs)^2 + (r_ik - rs)^2 + (r_jk - rs)^2])``."""
+    powers_sk: Integers
+    eta_s: Array
+    first_term_p: Integers
+    """A term of a product is one bell, or none, and its entries."""
+    eta_i: Array
+    bell_i: Integers
+    """Counted from the first step of the product, or -1."""
+    first_entry_i: Integers
     first_entry_p: Integers
     angular_e: Integers
     """Counted from the first of the group."""
@@ -138,12 +151,14 @@ class TripletWorkspace(NamedTuple):
     cutoff: Array
     """Rows: value and slope of a cutoff function."""
     bells: Array
+    common: Array
+    """Rows: sum of the squares of three sides, less rs; bells of that."""
     side: Array
     side_slopes: Array
     angular: Array
     angular_slopes: Array
     product: Array
-    """Rows: products of radial functions, and their rates."""
+    """Rows: products of radial functions; their rates; both times a bell."""
     sums: Array
     g_e: Array
     nothing_cc: Array
@@ -166,6 +181,7 @@ def make_triplet_workspace(
     stride = int(slots_nt.sum(axis=1).max(initial=WIDTH))
     n_radial = int(recipe.n_radial_s.max(initial=0))
     n_steps = int(np.diff(recipe.rows.first_step_i).max(initial=0))
+    n_common = int(np.diff(recipe.first_step_p[recipe.first_product_h]).max(initial=0))
     n_angular = int(np.diff(recipe.first_angular_h).max(initial=0))
     n_products = int(np.diff(recipe.first_product_h).max(initial=0))
     n_entries = int(
@@ -186,11 +202,12 @@ def make_triplet_workspace(
         across=aligned_zeros(3 * stride),
         cutoff=aligned_zeros(2 * stride),
         bells=aligned_zeros(2 * n_steps * WIDTH),
+        common=aligned_zeros((n_products + n_common) * stride),
         side=aligned_zeros(n_radial * stride),
         side_slopes=aligned_zeros(n_radial * stride),
         angular=aligned_zeros(n_angular * stride),
         angular_slopes=aligned_zeros(n_angular * stride),
-        product=aligned_zeros(2 * stride),
+        product=aligned_zeros(6 * stride),
         sums=aligned_zeros(n_entries * WIDTH),
         g_e=aligned_zeros(n_entries),
         nothing_cc=np.zeros((0, 3)),
@@ -267,6 +284,12 @@ def _set_gaussians(
         store(work.cutoff, i, f)
         if with_slopes:
             store(work.cutoff, stride + i, dfdr)
+    if rows.first_step_i[row] == rows.first_step_i[row + 1]:
+        for i in range(0, n_blocks * WIDTH, WIDTH):
+            store(phi, at + i, load(work.cutoff, i))
+            if with_slopes:
+                store(slopes, at + i, load(work.cutoff, stride + i))
+        return
     # two blocks at a time, since each bell waits for those before
     for i in range(0, n_blocks * WIDTH, 2 * WIDTH):
         _set_bells(rows, row, r_k, first + i, work.bells)

@@ -3,11 +3,12 @@
 For each central atom i and each pair of species of its neighbours, features are
 
     G_e = w_e sum_{j<k} P_p(r_ij, r_ik, r_jk) Q_q(cos theta_jik),
-    P_p = R_a(r_ij) R_a(r_ik) [R_a(r_jk)],
+    P_p = R_a(r_ij) R_a(r_ik) [R_a(r_jk) bell(r_ij, r_ik, r_jk)],
 
 with few distinct radial functions R, products P and angular functions Q among many
-features e = (p, q). Radial functions of r_ij are computed once per pair. Each triplet
-is visited once for all features, eight neighbours k at a time for one neighbour j; what
+features e = (p, q). With r_jk, the Gaussians of the three sides are one, the bell;
+otherwise those of r_ij belong to R and are computed once per pair. Each triplet is
+visited once for all features, eight neighbours k at a time for one neighbour j; what
 lies beyond the cutoff of r_jk, or of r_ij, is found before anything is computed.
 
 Derivatives are contracted over features for each triplet: the slopes by the three sides
@@ -20,6 +21,7 @@ from __future__ import annotations
 from typing import Any
 
 from annpot.kernels.compilation import compiled
+from annpot.kernels.cutoffs import exponential
 from annpot.kernels.environment import clear, load_block
 from annpot.kernels.lanes import (
     WIDTH,
@@ -50,6 +52,7 @@ from annpot.kernels.triplet_recipe import (
     UZ,
     VX,
     R,
+    integer_power,
     set_angulars,
     set_radials,
 )
@@ -254,13 +257,59 @@ def _sum_group(h: int, n_species: int, recipe: Any, work: Any) -> None:
                     product = product * load(work.side, c + k)
                 store(work.product, k, product)
                 last = k + WIDTH if any_positive(product) else last
-            for e in range(recipe.first_entry_p[p], recipe.first_entry_p[p + 1]):
-                q = recipe.angular_e[e] * stride
-                value = load(work.sums, (e - first_entry) * WIDTH)
-                for k in range(0, last, WIDTH):
-                    f_k = load(work.angular, q + k)
-                    value = value + load(work.product, k) * f_k
-                store(work.sums, (e - first_entry) * WIDTH, value)
+            _set_common_bells(p, j, near, last, 0, recipe, work)
+            for i in range(recipe.first_term_p[p], recipe.first_term_p[p + 1]):
+                at = _times_bell(recipe.bell_i[i], last, work)
+                for e in range(recipe.first_entry_i[i], recipe.first_entry_i[i + 1]):
+                    q = recipe.angular_e[e] * stride
+                    value = load(work.sums, (e - first_entry) * WIDTH)
+                    for k in range(0, last, WIDTH):
+                        f_k = load(work.angular, q + k)
+                        value = value + load(work.product, at + k) * f_k
+                    store(work.sums, (e - first_entry) * WIDTH, value)
+
+
+@inline
+def _set_common_bells(
+    p: int, j: int, near: Any, count: int, row: int, recipe: Any, work: Any
+) -> None:
+    """Set the bells of all three sides together, for the first ``count`` listed.
+
+    Into rows of ``common`` behind ``row``, where their exponent is.
+    """
+    first, last = recipe.first_step_p[p], recipe.first_step_p[p + 1]
+    if first == last:
+        return
+    stride, common, rs = work.stride, work.common, recipe.rs_p[p]
+    own = (work.place[R * stride + j] - rs) ** 2
+    for k in range(0, count, WIDTH):
+        r = _near(work.place, R * stride, k, near, work) - rs
+        side = load(work.triplet, SIDE * stride + k) - rs
+        store(common, row * stride + k, r * r + side * side + own)
+    for step in range(first, last):
+        at = (row + 1 + step - first) * stride
+        source, n = recipe.powers_sk[step, 0], recipe.powers_sk[step, 1]
+        if source >= 0:
+            source = (row + 1 + source) * stride
+            for k in range(0, count, WIDTH):
+                store(common, at + k, integer_power(load(common, source + k), n))
+        else:
+            eta = -recipe.eta_s[step]
+            for k in range(0, count, WIDTH):
+                square = load(common, row * stride + k)
+                store(common, at + k, exponential(eta * square))
+
+
+@inline
+def _times_bell(bell: int, count: int, work: Any) -> Any:
+    """Multiply the product by a bell; return the row where the result is."""
+    if bell < 0:
+        return 0
+    stride = work.stride
+    for k in range(0, count, WIDTH):
+        value = load(work.product, k) * load(work.common, (1 + bell) * stride + k)
+        store(work.product, stride + k, value)
+    return stride
 
 
 @kernel
@@ -285,31 +334,67 @@ def add_features(
 
 
 @inline
-def _contract(p: int, first_entry: int, k: int, recipe: Any, work: Any) -> Any:
-    """Return ``sum_e g_e Q_e`` and ``sum_e g_e dQ_e/dcos`` over a product's entries."""
+def _contract(i: int, first_entry: int, k: int, recipe: Any, work: Any) -> Any:
+    """Return ``sum_e g_e Q_e`` and ``sum_e g_e dQ_e/dcos`` over a term's entries."""
     value, slope = splat(0.0), splat(0.0)
-    for e in range(recipe.first_entry_p[p], recipe.first_entry_p[p + 1]):
-        i = recipe.angular_e[e] * work.stride + k
+    for e in range(recipe.first_entry_i[i], recipe.first_entry_i[i + 1]):
+        at = recipe.angular_e[e] * work.stride + k
         g = work.g_e[e - first_entry]
-        value = value + g * load(work.angular, i)
-        slope = slope + g * load(work.angular_slopes, i)
+        value = value + g * load(work.angular, at)
+        slope = slope + g * load(work.angular_slopes, at)
     return value, slope
 
 
 @inline
+def _contract_terms(
+    p: int, first_entry: int, row: int, k: int, recipe: Any, work: Any
+) -> Any:
+    """Return the same over the terms of a product with their bells.
+
+    And ``sum_e 2 eta g_e Q_e``, for the slopes of the bells.
+    """
+    value, slope, decay = splat(0.0), splat(0.0), splat(0.0)
+    for i in range(recipe.first_term_p[p], recipe.first_term_p[p + 1]):
+        v, d = _contract(i, first_entry, k, recipe, work)
+        bell = recipe.bell_i[i]
+        if bell >= 0:
+            e = load(work.common, (row + 1 + bell) * work.stride + k)
+            v, d = v * e, d * e
+            decay = decay + (2.0 * recipe.eta_i[i]) * v
+        value, slope = value + v, slope + d
+    return value, slope, decay
+
+
+@inline
+def _common_row(h: int, p: int, recipe: Any) -> Any:
+    """Return the row of ``common`` of a product when all have their own."""
+    first = recipe.first_product_h[h]
+    return p - first + recipe.first_step_p[p] - recipe.first_step_p[first]
+
+
+@inline
 def _slopes(
-    j: int, k: int, near: Any, n_active: int, first_entry: int, recipe: Any, work: Any
+    h: int,
+    j: int,
+    k: int,
+    near: Any,
+    n_active: int,
+    first_entry: int,
+    recipe: Any,
+    work: Any,
 ) -> Any:
     """Return dE/dr_ij, dE/dr_ik, dE/dr_jk and dE/dcos of eight triplets."""
     zero, stride = splat(0.0), work.stride
     by_j, by_k, by_side, by_cosine = zero, zero, zero, zero
+    r_j, r_k = work.place[R * stride + j], _near(work.place, R * stride, k, near, work)
     for m in range(n_active):
         p = work.active_m[m]
         a, c = recipe.radial_p[p] * stride, recipe.side_p[p]
         g = _near(work.radial, a, k, near, work)
         if not any_positive(g):
             continue
-        value, slope = _contract(p, first_entry, k, recipe, work)
+        row = _common_row(h, p, recipe)
+        value, slope, decay = _contract_terms(p, first_entry, row, k, recipe, work)
         f, dfdr = work.radial[a + j], work.radial_slopes[a + j]
         dgdr = _near(work.radial_slopes, a, k, near, work)
         if c >= 0:
@@ -317,6 +402,11 @@ def _slopes(
             dside = load(work.side_slopes, c * stride + k)
             by_side = by_side + value * (f * g) * dside
             g, dgdr = g * side, dgdr * side
+            rs, decay = recipe.rs_p[p], decay * (f * g)
+            r_jk = load(work.triplet, SIDE * stride + k)
+            by_side = by_side - decay * (r_jk - rs)
+            by_j = by_j - (r_j - rs) * decay
+            by_k = by_k - decay * (r_k - rs)
         by_j = by_j + value * (dfdr * g)
         by_k = by_k + value * (f * dgdr)
         by_cosine = by_cosine + slope * (f * g)
@@ -325,15 +415,19 @@ def _slopes(
 
 @inline
 def _set_across(
-    j: int, near: Any, n_active: int, first_entry: int, recipe: Any, work: Any
+    h: int, j: int, near: Any, n_active: int, first_entry: int, recipe: Any, work: Any
 ) -> Any:
     """Set the derivatives of each triplet, and return their sum along u_j."""
     stride, (has_side, start, count) = work.stride, near
     r_j, inverse_j = work.place[R * stride + j], work.place[R_INVERSE * stride + j]
+    for m in range(n_active):
+        p = work.active_m[m]
+        row = _common_row(h, p, recipe)
+        _set_common_bells(p, j, near, count, row, recipe, work)
     along = splat(0.0)
     for k in range(0, count, WIDTH):
         by_j, by_k, by_side, by_cosine = _slopes(
-            j, k, near, n_active, first_entry, recipe, work
+            h, j, k, near, n_active, first_entry, recipe, work
         )
         if has_side:
             by_side = by_side / load(work.triplet, SIDE * stride + k)
@@ -379,7 +473,7 @@ def _add_gradients(h: int, n_species: int, recipe: Any, work: Any) -> None:
         start, stop, _ = slots
         if near[0]:
             _clear_across(start, stop, work)
-        along = _set_across(j, near, n_active, first_entry, recipe, work)
+        along = _set_across(h, j, near, n_active, first_entry, recipe, work)
         x, y, z = _scalars(work, UX, j)
         gx, gy, gz = along * x, along * y, along * z
         for k in range(start, stop, WIDTH):
@@ -516,15 +610,36 @@ def _sum_tangents(h: int, n_species: int, recipe: Any, work: Any) -> None:
         for m in range(n_active):
             p = work.active_m[m]
             last = _set_products(p, j, near, recipe, work)
-            for e in range(recipe.first_entry_p[p], recipe.first_entry_p[p + 1]):
-                q = recipe.angular_e[e] * stride
-                value = load(work.sums, (e - first_entry) * WIDTH)
-                for k in range(0, last, WIDTH):
-                    rate = load(work.product, stride + k)
-                    value = value + rate * load(work.angular, q + k)
-                    product = load(work.product, k)
-                    value = value + product * load(work.angular_slopes, q + k)
-                store(work.sums, (e - first_entry) * WIDTH, value)
+            _set_common_bells(p, j, near, last, 0, recipe, work)
+            for i in range(recipe.first_term_p[p], recipe.first_term_p[p + 1]):
+                at = _rates_with_bell(i, last, recipe, work)
+                for e in range(recipe.first_entry_i[i], recipe.first_entry_i[i + 1]):
+                    q = recipe.angular_e[e] * stride
+                    value = load(work.sums, (e - first_entry) * WIDTH)
+                    for k in range(0, last, WIDTH):
+                        rate = load(work.product, at + stride + k)
+                        value = value + rate * load(work.angular, q + k)
+                        product = load(work.product, at + k)
+                        value = value + product * load(work.angular_slopes, q + k)
+                    store(work.sums, (e - first_entry) * WIDTH, value)
+
+
+@inline
+def _rates_with_bell(i: int, count: int, recipe: Any, work: Any) -> Any:
+    """Multiply product and rate by the bell of a term; return where the results are.
+
+    Row 4 of ``product`` holds the product alone, row 5 the rate of the exponent.
+    """
+    bell, stride = recipe.bell_i[i], work.stride
+    if bell < 0:
+        return 0
+    for k in range(0, count, WIDTH):
+        e = load(work.common, (1 + bell) * stride + k)
+        decay = load(work.product, 4 * stride + k) * load(work.product, 5 * stride + k)
+        rate = load(work.product, stride + k) - recipe.eta_i[i] * decay
+        store(work.product, 2 * stride + k, e * load(work.product, k))
+        store(work.product, 3 * stride + k, e * rate)
+    return 2 * stride
 
 
 @inline
@@ -547,9 +662,25 @@ def _set_products(p: int, j: int, near: Any, recipe: Any, work: Any) -> int:
             side_dot = side_dot * load(work.side_slopes, c + k)
             rate = rate * side + product * side_dot
             product = product * side
+            _set_exponent_rate(p, j, k, near, recipe, work)
+        store(work.product, 4 * stride + k, product)
         store(work.product, stride + k, rate)
         store(work.product, k, product * _near(work.across, 0, k, near, work))
     return last
+
+
+@inline
+def _set_exponent_rate(
+    p: int, j: int, k: int, near: Any, recipe: Any, work: Any
+) -> None:
+    """Set the rate of the sum of squares of three sides, less rs."""
+    stride, place, rs = work.stride, work.place, recipe.rs_p[p]
+    own = (place[R * stride + j] - rs) * place[R_DOT * stride + j]
+    r = _near(place, R * stride, k, near, work) - rs
+    rate = r * _near(place, R_DOT * stride, k, near, work) + own
+    side = load(work.triplet, SIDE * stride + k) - rs
+    rate = rate + side * load(work.triplet, SIDE_DOT * stride + k)
+    store(work.product, 5 * stride + k, rate + rate)
 
 
 @kernel
