@@ -99,14 +99,16 @@ class Loss:
         slopes = self.objective.compute_slopes(
             run.values, shard.targets, structures, share
         )
-        gradient_w = self.model.backward(run, slopes, self.objective.with_forces)
+        gradient_w = shard.model(self.model).backward(
+            run, slopes, self.objective.with_forces
+        )
         return slopes.loss, gradient_w, run.values
 
     def _forward(
         self, weights_w: Array, shard: Shard, structures: Integers | None
     ) -> Forward:
         forces = self.objective.with_forces
-        return self.model.forward(
+        return shard.model(self.model).forward(
             weights_w,
             shard.open(self.model, forces=forces),
             forces=forces,

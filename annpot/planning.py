@@ -5,7 +5,8 @@ Of a shard can be kept, in double precision:
 * its pairs packed (atom and integer shift), which saves the search;
 * the vectors of the pairs as well, which saves their unpacking;
 * the inputs of the networks and what the descriptor keeps for derivatives, which saves
-  the features.
+  the features;
+* with the inputs, the derivatives of triplet functions, which saves visits to triplets.
 
 What saves most time per byte is kept first. Nothing of this changes a result.
 """
@@ -26,6 +27,11 @@ SHARD_BYTES = 128e6
 """What the work on a shard may need: enough atoms for many threads."""
 
 
+NEEDS = {"vectors": "packed", "derivatives": "inputs"}
+"""What is of no use without something else."""
+WITH = {needed: name for name, needed in NEEDS.items()}
+
+
 class Size(NamedTuple):
     """What the memory of a shard depends on; or arrays, one row per structure."""
 
@@ -39,6 +45,8 @@ class Size(NamedTuple):
     """What the descriptor keeps for derivatives."""
     trace_bytes: Any
     """What the passes through the networks leave."""
+    derivatives: Any = 0.0
+    """Bytes of the derivatives of triplet functions."""
 
     def part(self, first: int, last: int) -> Size:
         """Return the size of consecutive structures together."""
@@ -78,6 +86,8 @@ class Seconds(NamedTuple):
     search: float
     unpacking: float
     features: float
+    derivatives: float = 0.0
+    """What forces and tangents take longer without derivatives of triplets."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +97,7 @@ class Kept:
     packed: bool = False
     vectors: bool = False
     inputs: bool = False
+    derivatives: bool = False
 
     def bytes(self, size: Size) -> float:
         """Return what that needs."""
@@ -107,17 +118,18 @@ def choose(
     saved = {"inputs": seconds.features}
     if forces:
         saved |= {"packed": seconds.search, "vectors": seconds.unpacking}
+        saved |= {"derivatives": seconds.derivatives}
     else:
         saved["inputs"] += seconds.search + seconds.unpacking
     steps = []
     for k, size in enumerate(sizes):
         for name, gain in saved.items():
             per_byte = gain * size.n_pairs / max(getattr(size, name), 1.0)
-            # vectors without packed pairs cannot be
-            steps.append((name == "vectors", -per_byte, k, name))
+            if getattr(size, name):
+                steps.append((name in NEEDS, -per_byte, k, name))
     kept = [Kept()] * len(sizes)
     for _, _, k, name in sorted(steps):
-        if name == "vectors" and not kept[k].packed:
+        if name in NEEDS and not getattr(kept[k], NEEDS[name]):
             continue
         more = [*kept]
         more[k] = replace(kept[k], **{name: True})
@@ -129,7 +141,10 @@ def choose(
 def peak(sizes: Sequence[Size], kept: Sequence[Kept]) -> float:
     """Return the bytes of what is kept of all shards, and of a visit to one of them."""
     kept_bytes = [k.bytes(size) for k, size in zip(kept, sizes, strict=True)]
-    visits = [float(s.work) - n for s, n in zip(sizes, kept_bytes, strict=True)]
+    visits = [
+        float(size.work) - replace(k, derivatives=False).bytes(size)
+        for k, size in zip(kept, sizes, strict=True)
+    ]
     return sum(kept_bytes) + max(visits)
 
 
@@ -140,17 +155,22 @@ class Ledger:
         self.sizes, self.room, self.forces = list(sizes), room, forces
         self._kept: list[Kept] = []
 
-    def admit(self, k: int, n_pairs: int, seconds: Seconds) -> Kept:
-        """Return what to keep of shard ``k``, which has so many pairs.
+    def admit(
+        self, k: int, n_pairs: int, seconds: Seconds, derivatives: float = 0.0
+    ) -> Kept:
+        """Return what to keep of shard ``k`` with so many pairs, bytes of derivatives.
 
         The first shard tells the ``seconds`` that decide for all.
         """
         if not self._kept:
             self._kept = choose(self.sizes, seconds, self.room, forces=self.forces)
-        self.sizes[k] = self.sizes[k]._replace(n_pairs=float(n_pairs))
-        for name in ("vectors", "inputs", "packed"):
+        self.sizes[k] = self.sizes[k]._replace(
+            n_pairs=float(n_pairs), derivatives=derivatives
+        )
+        for name in ("derivatives", "vectors", "inputs", "packed"):
             less = [*self._kept]
-            less[k] = replace(less[k], **{name: False})
+            if name not in NEEDS.values() or not getattr(less[k], WITH[name]):
+                less[k] = replace(less[k], **{name: False})
             # more pairs than foreseen; what a visit needs anyway may as well be kept
             if self.peak() > max(self.room, peak(self.sizes, less)):
                 self._kept = less
@@ -163,7 +183,7 @@ class Ledger:
     def tally(self) -> dict[str, tuple[int, float]]:
         """Return of how many shards each ingredient is kept, and its bytes."""
         found = {}
-        for name in ("packed", "vectors", "inputs"):
+        for name in ("packed", "vectors", "inputs", "derivatives"):
             sizes = [
                 getattr(size, name)
                 for size, kept in zip(self.sizes, self._kept, strict=True)
@@ -184,7 +204,9 @@ class MemoryPlan:
     budget: Budget
     n_shards: int
     kept: dict[str, tuple[int, float]]
-    """Number of shards and bytes of ``packed`` pairs, ``vectors``, ``inputs``."""
+    """Number of shards and bytes of each ingredient, see `Kept`."""
+    derivatives: bool
+    """Whether there are triplet functions."""
     forces: bool
     """Whether pairs are needed at all after the inputs are known."""
     expected: float

@@ -10,6 +10,7 @@ import numpy as np
 from annpot import memory
 from annpot.dataset import Split, references
 from annpot.descriptors import Descriptor
+from annpot.descriptors.cached_triplets import CachingDescriptor
 from annpot.errors import TrainingError
 from annpot.extrapolation import Domain
 from annpot.fingerprints import FingerprintSet
@@ -70,7 +71,9 @@ def pose(
     objectives = [Objective.of(weights, targets) for targets in sets]
     networks = _initial_networks(descriptor, settings, rng)
     forces = any(objective.with_forces for objective in objectives)
-    parts_of, sizes = _cut(fingerprints, sets, networks, forces)
+    virials = any(objective.with_stress for objective in objectives)
+    caching = CachingDescriptor(descriptor.parts, strains=virials)
+    parts_of, sizes = _cut(fingerprints, caching, sets, networks, forces)
     rest = memory.resident() + LATER_BYTES + _optimiser_bytes(settings, networks, sets)
     budget = memory.budget(settings.memory)
     ledger = Ledger(sizes, budget.bytes - rest, forces=forces)
@@ -79,7 +82,7 @@ def pose(
         scalings = [_fit_scaling(found, settings) for found in statistics]
         return Model(descriptor, networks, scalings, scale)
 
-    prepared = prepare(descriptor, parts_of, ledger, make_model)
+    prepared = prepare(caching, parts_of, ledger, make_model)
     losses = [
         Loss(prepared.model, objective, targets, shards)
         for objective, targets, shards in zip(
@@ -91,6 +94,7 @@ def pose(
         n_shards=len(sizes),
         kept=ledger.tally(),
         forces=forces,
+        derivatives=bool(caching.caches),
         expected=max(memory.peak(), rest + ledger.peak()),
     )
     return Problem(
@@ -105,6 +109,7 @@ def pose(
 
 def _cut(
     fingerprints: FingerprintSet,
+    descriptor: CachingDescriptor,
     sets: Sequence[Targets],
     networks: Sequence[Network],
     forces: bool,
@@ -113,7 +118,6 @@ def _cut(
 
     They depend on the sets and the networks, never on the memory that is free.
     """
-    descriptor = fingerprints.descriptor
     state_bytes = load_kernels(descriptor, small_structures(sets[0].batch))
     parts_of, sizes = [], []
     for targets in sets:

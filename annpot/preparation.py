@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from annpot.descriptors import Descriptor, Features
+from annpot.descriptors.cached_triplets import CachingDescriptor
 from annpot.extrapolation import Domain, begin_domain
 from annpot.kernels.environment import Neighbours
 from annpot.model import Model
@@ -32,16 +33,22 @@ DOMAIN_FLOOR = 1e-4
 """Floor of the variances for distances from the training data."""
 
 
-def load_kernels(descriptor: Descriptor, batch: Batch) -> float:
+def load_kernels(caching: CachingDescriptor, batch: Batch) -> float:
     """Work on a few structures; return what derivatives need, bytes per atom.
 
     The memory of compiled code does not grow any more afterwards.
     """
+    descriptor = Descriptor(caching.parts)
     neighbours = find_pairs(batch, descriptor.cutoffs)
     features = descriptor.compute_features(batch, neighbours)
     F_nc, _ = descriptor.compute_forces(features, features.G_f, virials=True)
     descriptor.compute_tangents(features, F_nc, np.zeros((batch.n_structures, 3, 3)))
     find_nearest(neighbours)
+    if caching.caches:
+        features = caching.compute_features(batch, neighbours)
+        caching.compute_forces(features, features.G_f)
+        caching.compute_tangents(features, F_nc)
+        features = descriptor.compute_features(batch, neighbours)
     return count_bytes(features.states) / batch.n_atoms
 
 
@@ -56,7 +63,7 @@ class Prepared:
 
 
 def prepare(
-    descriptor: Descriptor,
+    caching: CachingDescriptor,
     parts_of: Sequence[Sequence[Targets]],
     ledger: Ledger,
     make_model: Callable[[list[Statistics]], Model],
@@ -67,14 +74,17 @@ def prepare(
     ----------
     parts_of
         The structures of each shard of each set.
+    caching
+        Keeps derivatives where the ledger says so.
     ledger
         Decides what is kept; it counts the shards through all sets.
     make_model
         Makes the model when the statistics of the training set are known.
     """
+    descriptor = Descriptor(caching.parts)
     survey = Survey(len(descriptor.species))
     drafts = [
-        _draft(descriptor, part, k, ledger, survey.look)
+        _draft(caching, part, k, ledger, survey.look)
         for k, part in enumerate(parts_of[0])
     ]
     model = make_model(survey.statistics)
@@ -93,7 +103,7 @@ def prepare(
         for part in parts:
             shard, raw = Shard(part), None
             if ledger.foresees(k):
-                shard, raw = _draft(descriptor, part, k, ledger, lambda _: None)
+                shard, raw = _draft(caching, part, k, ledger, lambda _: None)
             shards.append(_finish(shard, raw, model, ledger.forces))
             k += 1
         shards_of.append(shards)
@@ -101,13 +111,14 @@ def prepare(
 
 
 def _draft(
-    descriptor: Descriptor,
+    caching: CachingDescriptor,
     targets: Targets,
     k: int,
     ledger: Ledger,
     look: Callable[[Features], None],
 ) -> tuple[Shard, Features | None]:
     """Return shard ``k``, and its raw features, without pairs, if they are kept."""
+    descriptor = Descriptor(caching.parts)
     batch, clock = targets.batch, [time.perf_counter()]
     packed = find_packed_pairs(batch, descriptor.cutoffs)
     clock.append(time.perf_counter())
@@ -116,14 +127,26 @@ def _draft(
     features = descriptor.compute_features(batch, neighbours)
     clock.append(time.perf_counter())
     look(features)
+    if caching.caches:
+        clock.append(_time_derivatives(descriptor, features) + clock[-1])
     n_pairs = len(packed.j_p)
     seconds = Seconds(*(np.diff(clock) / max(n_pairs, 1)).tolist())
-    kept = ledger.admit(k, n_pairs, seconds)
+    needed = sum(cache.bytes_needed(neighbours) for cache in caching.caches)
+    kept = ledger.admit(k, n_pairs, seconds, float(needed))
     pairs: PackedPairs | Neighbours | None = None
     if kept.packed:
         pairs = neighbours if kept.vectors else packed
+    if kept.derivatives:
+        features = caching.compute_features(batch, neighbours)
     raw = replace(features, neighbours=NO_PAIRS) if kept.inputs else None
-    return Shard(targets, pairs), raw
+    return Shard(targets, pairs, caching=caching if kept.derivatives else None), raw
+
+
+def _time_derivatives(descriptor: Descriptor, features: Features) -> float:
+    """Return the seconds of forces and tangents, which take about equally long."""
+    start = time.perf_counter()
+    descriptor.compute_forces(features, features.G_f)
+    return 2 * (time.perf_counter() - start)
 
 
 def _finish(shard: Shard, raw: Features | None, model: Model, forces: bool) -> Shard:
@@ -152,7 +175,7 @@ class Survey:
 
 
 def size_structures(
-    descriptor: Descriptor,
+    descriptor: CachingDescriptor,
     batch: Batch,
     neighbours_s: Array,
     nodes_s: Sequence[int],
@@ -174,12 +197,19 @@ def size_structures(
     def sum_up(value_t: Array) -> Array:
         return np.add.reduceat(value_t[batch.species_n], batch.first_s[:-1])
 
+    pairs_s = sum_up(neighbours_s)
+    row_bytes_s = np.zeros(len(descriptor.species))
+    for cache in descriptor.caches:
+        row_bytes_s += cache.row_bytes_s
+    # one row for each distinct atom among the neighbours
+    rows_s = np.minimum(atoms_s, pairs_s / atoms_s + 1)
     n_groups = len(descriptor.species) * len(descriptor.cutoffs)
     return Size(
         n_atoms=atoms_s,
-        n_pairs=sum_up(neighbours_s),
+        n_pairs=pairs_s,
         n_features=sum_up(descriptor.n_features_s.astype(float)),
         n_groups=n_groups * atoms_s,
         state_bytes=state_bytes * atoms_s,
         trace_bytes=sum_up(8.0 * (4 * np.array(nodes_s) + 2)),
+        derivatives=sum_up(row_bytes_s) * rows_s,
     )

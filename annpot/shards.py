@@ -43,6 +43,12 @@ class Shard:
     pairs: PackedPairs | Neighbours | None = None
     inputs: Features | None = None
     """Scaled features, without their pairs."""
+    caching: Descriptor | None = None
+    """The descriptor of which derivatives are kept with the inputs, if any are."""
+
+    def model(self, model: Model) -> Model:
+        """Return the model that uses what is kept of this shard."""
+        return replace(model, descriptor=self.caching) if self.caching else model
 
     def find_pairs(self, descriptor: Descriptor) -> Neighbours:
         """Return the pairs with their vectors."""

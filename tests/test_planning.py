@@ -77,6 +77,18 @@ def test_energies_need_no_pairs():
     assert kept == [Kept(inputs=True)] * 3
 
 
+def test_derivatives_come_with_their_inputs_if_they_save_enough():
+    sizes = [size._replace(derivatives=1e7) for size in SIZES]
+    slow = SECONDS._replace(derivatives=1e-5, features=1e-5)
+    everything = replace(ALL, derivatives=True)
+    enough = peak(sizes, [everything] * 3)
+    assert choose(sizes, slow, enough, forces=True) == [everything] * 3
+    kept = choose(sizes, slow, enough - 1e7, forces=True)
+    assert [count(kept, n) for n in ("inputs", "derivatives")] == [3, 2]
+    assert choose(SIZES, slow, enough, forces=True) == [ALL] * 3  # no triplets
+    assert count(choose(sizes, slow, enough, forces=False), "derivatives") == 0
+
+
 def test_the_ledger_gives_way_to_more_pairs_than_foreseen():
     ledger = Ledger(SIZES, peak(SIZES, [ALL] * 3), forces=True)
     assert ledger.admit(0, 100_000, SECONDS) == ALL
@@ -151,7 +163,7 @@ def test_atoms_many_cells_away_are_found(example):
     )
 
 
-def fit(example, monkeypatch, room, method):
+def fit(example, monkeypatch, room, method, stress_weight=0.0):
     """Return the plan and the result of a training with so much room."""
     monkeypatch.setattr(posing, "SHARD_BYTES", 3e5)
     monkeypatch.setattr(posing, "LATER_BYTES", 0)
@@ -162,7 +174,12 @@ def fit(example, monkeypatch, room, method):
     monkeypatch.setattr(memory, "budget", budget)
     settings = load_settings(
         None,
-        {"train.epochs": 12, "train.method": method, "train.hidden": [5]},
+        {
+            "train.epochs": 12,
+            "train.method": method,
+            "train.hidden": [5],
+            "train.stress_weight": stress_weight,
+        },
     ).train
     plans = []
     return plans, train(example, settings, plans.append)
@@ -178,13 +195,35 @@ def test_the_potential_does_not_depend_on_the_plan(example, monkeypatch, method)
         weights.append(
             np.concatenate([m.network.flatten() for m in result.potential.models])
         )
-    assert kept[0] == [plans[0].memory.n_shards] * 3
-    assert kept[-1] == [0, 0, 0]
+    assert kept[0] == [*[plans[0].memory.n_shards] * 3, 0]
+    assert kept[-1] == [0, 0, 0, 0]
     assert 0 < sum(kept[2]) < sum(kept[1]) < sum(kept[0])
     for other in weights[1:]:
         np.testing.assert_allclose(other, weights[0], rtol=1e-8, atol=1e-8)
         if method == "lbfgs":
             np.testing.assert_array_equal(other, weights[0])
+
+
+@pytest.mark.parametrize("stress_weight", [0.0, 1.0])
+def test_kept_derivatives_of_triplets_give_the_same(work, monkeypatch, stress_weight):
+    descriptor = "{type: behler, cutoff: 4, angular: {type: narrow, n: 1}}"
+    result = run("generate", "--set", f"descriptor={descriptor}", folder=work)
+    assert result.exit_code == 0, result.stderr
+    narrow = load_set(work / "fingerprints.h5")
+    # no stress is known in this set: any will do
+    narrow.labels.stress_sv[:] = 0.01
+    weights, kept = [], []
+    for room in (1e9, 1.5e6, 0.0):
+        plans, result = fit(narrow, monkeypatch, room, "lbfgs", stress_weight)
+        kept.append(plans[0].memory.kept["derivatives"][0])
+        weights.append(
+            np.concatenate([m.network.flatten() for m in result.potential.models])
+        )
+        assert plans[0].memory.derivatives
+    assert kept[0] == plans[0].memory.n_shards
+    assert kept[0] > kept[1] >= kept[2] == 0
+    for other in weights[1:]:
+        np.testing.assert_allclose(other, weights[0], rtol=1e-6, atol=1e-6)
 
 
 @pytest.mark.parametrize("size", ["1M", "100G"])

@@ -113,13 +113,16 @@ INGREDIENTS = {
     "packed": "pairs",
     "vectors": "pair vectors",
     "inputs": "features and moments",
+    "derivatives": "derivatives of triplet functions",
 }
 """What may be kept of the shards."""
 
 
 def _word_memory(plan: MemoryPlan) -> str:
     """Return what is kept in RAM, what is not, and how much that is."""
-    names = INGREDIENTS if plan.forces else {"inputs": "features"}
+    names = dict(INGREDIENTS) if plan.forces else {"inputs": "features"}
+    if not plan.derivatives:
+        names.pop("derivatives", None)
     keeps, recomputes = [], []
     for key, name in names.items():
         n, n_bytes = plan.kept[key]

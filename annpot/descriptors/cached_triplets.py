@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike
 
-from annpot.descriptors.base import Motion, Task
+from annpot.descriptors.base import Descriptor, Motion, Operator, Task
 from annpot.descriptors.triplets import TripletsOperator
 from annpot.kernels import jacobians, triplets
 from annpot.kernels.environment import Neighbours
@@ -51,6 +53,11 @@ class CachedTriplets:
         sizes_n = self._sizes(neighbours, 0, rows_n)
         size = int(sizes_n.sum()) * self.dtype.itemsize
         return size + int(j_r.nbytes) + 16 * n_atoms
+
+    @property
+    def row_bytes_s(self) -> Integers:
+        """Bytes for each atom that the features of a central species depend on."""
+        return np.asarray(3 * self.dtype.itemsize * np.diff(self._features[0]))
 
     def make_state(self, n_atoms: int) -> list[Jacobian]:
         """Return an empty list for the derivatives of chunks."""
@@ -133,6 +140,28 @@ class CachedTriplets:
         species_n = neighbours.species_n[first : first + len(rows_n)]
         size_s = np.diff(self._features[0])
         return (3 * rows_n + 9 * self.strains) * size_s[species_n]
+
+
+@dataclass(frozen=True)
+class CachingDescriptor(Descriptor):
+    """A descriptor that keeps the derivatives of its triplet functions."""
+
+    strains: bool = False
+
+    @cached_property
+    def operators(self) -> list[tuple[Integers, Operator]]:
+        """All operators, those of triplets with derivatives that are kept."""
+        return [
+            (first_s, CachedTriplets(operator, strains=self.strains))
+            if isinstance(operator, TripletsOperator)
+            else (first_s, operator)
+            for first_s, operator in Descriptor(self.parts).operators
+        ]
+
+    @property
+    def caches(self) -> list[CachedTriplets]:
+        """The operators that keep derivatives."""
+        return [op for _, op in self.operators if isinstance(op, CachedTriplets)]
 
 
 def _columns(operator: TripletsOperator) -> tuple[tuple[Integers, Integers], Integers]:
