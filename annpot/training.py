@@ -25,7 +25,7 @@ from annpot.potential import Potential, assemble
 from annpot.settings import TrainSettings
 from annpot.structures.structure import Array, Batch
 
-EPOCHS = {"lbfgs": 1000, "adam": 250}
+EPOCHS = {"lbfgs": 300, "adam": 100}
 """Of each method, if the settings do not say."""
 
 

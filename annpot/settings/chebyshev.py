@@ -21,7 +21,7 @@ class RadialSettings(Section):
 
     order: Order = 11
     """Highest order of the Chebyshev polynomials, so order + 1 of them."""
-    cutoff: Radius = 6.0
+    cutoff: Radius = 5.5
     """Radius in angstrom within which neighbours count."""
 
 
@@ -30,9 +30,9 @@ class AngularSettings(Section):
 
     order: Order = 5
     """Highest order of the polynomials of the angle, so order + 1 of them."""
-    cutoff: Radius = 6.0
+    cutoff: Radius = 5.5
     """Radius in angstrom within which neighbours count."""
-    radial_order: Order | Literal["none"] = 3
+    radial_order: Order | Literal["none"] = 5
     """Highest order of the Chebyshev polynomials of both distances; 'none': angles
     alone, exactly as aenet."""
     mixed: bool = True
@@ -85,7 +85,7 @@ class ChebyshevSettings(Section):
     them apart best by their chemistry; one or a list of channels, each a property or a
     mapping from symbol to number; 'species' for a channel for each species instead,
     whose number grows."""
-    channels: Count = Field(default=3, le=120)
+    channels: Count = Field(default=2, le=120)
     """Largest number of channels with weights 'auto', that of all alike included."""
     central: Mapping[Symbol, CentralOverride] = Field(
         default={}, examples=[{"O": {"radial": {"cutoff": 5.0}}}]

@@ -124,11 +124,11 @@ class TrainSettings(Section):
     """The table of errors to write, one line per epoch."""
     seed: Natural = 0
     """Seed of all random numbers: same seed, same potential."""
-    hidden: Layers | Mapping[Symbol, Layers] = (20, 20)
+    hidden: Layers | Mapping[Symbol, Layers] = (30, 30)
     """Number of nodes of each hidden layer, or a mapping from symbol to such lists."""
-    activation: Activation = "tanh"
+    activation: Activation = "silu"
     """Activation function of the hidden layers."""
-    members: Count = Field(default=1, le=100)
+    members: Count = Field(default=4, le=100)
     """Number of trainings from different random weights, one after the other; the
     potential is their average, which errs less than each of them."""
     method: Literal["lbfgs", "adam"] = "lbfgs"
@@ -136,7 +136,7 @@ class TrainSettings(Section):
     epochs: Count | None = Field(default=None, examples=[1000])
     """Largest number of passes through the training set for each member; null: the
     method's own."""
-    energy_weight: NonNegative = 300.0
+    energy_weight: NonNegative = 30.0
     """Weight of the energies per atom in the loss, for errors in eV."""
     force_weight: NonNegative = 1.0
     """Weight of the forces in the loss, for errors in eV/angstrom; 0: not used."""
@@ -146,7 +146,7 @@ class TrainSettings(Section):
     """Factor of the sum of squared network weights in the loss, without unit."""
     scaling: Literal["whitening", "zscore"] = "whitening"
     """How fingerprints are scaled: decorrelated, or each feature for itself."""
-    whitening_floor: Ratio = 1e-4
+    whitening_floor: Ratio = 1e-3
     """Smallest variance that whitening scales to one, relative to the largest."""
     test_fraction: Share = 0.1
     """Share of the structures without 'set' that only test the result, unless some
