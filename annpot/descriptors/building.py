@@ -15,6 +15,9 @@ from annpot.descriptors.species_weights import (
 from annpot.errors import InputError
 from annpot.settings import AngularSettings, ChebyshevSettings, DescriptorSettings
 
+FUNCTIONS, MAX_RADIAL = 12, 6
+"""Radial order 'auto': that many functions in all channels, and in one at most."""
+
 
 def make_descriptor(
     sections: Sequence[DescriptorSettings], species: tuple[str, ...]
@@ -56,11 +59,12 @@ def make_chebyshev(settings: ChebyshevSettings, species: tuple[str, ...]) -> Che
     """
     check_known(list(settings.central), species, "descriptor.central")
     parts = [settings.parts(symbol) for symbol in species]
+    channels = _channels(settings, species)
     part = Chebyshev(
         species=species,
         radial_s=tuple(Expansion(radial.order, radial.cutoff) for radial, _ in parts),
-        angular_s=tuple(_angular(angular) for _, angular in parts),
-        weights_sct=(_channels(settings, species),) * len(species),
+        angular_s=tuple(_angular(angular, len(channels)) for _, angular in parts),
+        weights_sct=(channels,) * len(species),
         mixed=settings.angular.mixed,
     )
     try:
@@ -73,8 +77,10 @@ def make_chebyshev(settings: ChebyshevSettings, species: tuple[str, ...]) -> Che
     return part
 
 
-def _angular(settings: AngularSettings) -> Expansion:
+def _angular(settings: AngularSettings, n_channels: int) -> Expansion:
     order = settings.radial_order
+    if order == "auto":
+        order = max(0, min(FUNCTIONS // n_channels, MAX_RADIAL) - 1)
     return Expansion(
         settings.order, settings.cutoff, None if order == "none" else order
     )
