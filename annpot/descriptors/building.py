@@ -79,11 +79,11 @@ def make_chebyshev(settings: ChebyshevSettings, species: tuple[str, ...]) -> Che
 
 def _angular(settings: AngularSettings, n_channels: int) -> Expansion:
     order = settings.radial_order
+    if order == "none":
+        return Expansion(settings.order, settings.cutoff)
     if order == "auto":
         order = max(0, min(FUNCTIONS // n_channels, MAX_RADIAL) - 1)
-    return Expansion(
-        settings.order, settings.cutoff, None if order == "none" else order
-    )
+    return Expansion(settings.order, settings.cutoff, order)
 
 
 def _channels(
