@@ -14,6 +14,7 @@ from annpot.comparison import Comparison
 from annpot.descriptors import Chebyshev, Descriptor
 from annpot.descriptors.behler_sets import make_behler
 from annpot.descriptors.chebyshev import Expansion, plain_and_weighted
+from annpot.descriptors.labels import group_labels
 from annpot.distributions import compute_distributions, dual_series
 from annpot.pairs import find_pairs
 from annpot.plotting.basis import figure_of_basis
@@ -21,7 +22,7 @@ from annpot.plotting.canvas import render
 from annpot.plotting.correlation import figure_of_correlation
 from annpot.plotting.expansion import figure_of_expansion
 from annpot.plotting.features import figure_of_features
-from annpot.plotting.labels import agree, group_labels, runs_of, shorten, units_of
+from annpot.plotting.labels import agree, runs_of, shorten, units_of
 from annpot.plotting.learning import figure_of_learning
 from annpot.plotting.parity import figure_of_parity
 from annpot.responses import compute_responses
