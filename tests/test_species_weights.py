@@ -150,6 +150,15 @@ WRONG = {
 }
 
 
+def test_the_place_among_several_descriptors_is_told():
+    sections = [
+        ChebyshevSettings(),
+        ChebyshevSettings.model_validate(WRONG["no weight for O"][0]),
+    ]
+    with pytest.raises(InputError, match=r"descriptor\[1\].weights: no weight for O"):
+        make_descriptor(sections, ("Ti", "O"))
+
+
 @pytest.mark.parametrize(("keys", "message"), WRONG.values(), ids=WRONG)
 def test_wrong_settings_are_told(keys, message):
     settings = ChebyshevSettings.model_validate(keys)

@@ -185,6 +185,25 @@ CASES = {
         2,
         "Fe is not among the species Ti, O",
     ),
+    "wrong when used": (
+        write(
+            "structures: train\nspecies: [Ti]\ndescriptor:\n- {type: behler}\n"
+            "- central: {Fe: {}}\n",
+            "in.yaml",
+        ),
+        "generate",
+        2,
+        "in.yaml, line 5: descriptor[1].central: Fe is not among the species Ti",
+    ),
+    "option wrong when used": (
+        nothing,
+        [
+            *"generate --set".split(),
+            "descriptor={type: behler, functions: [{type: 2}]}",
+        ],
+        2,
+        "option descriptor.functions[0]: type G2 needs eta",
+    ),
     "cutoff 0": (nothing, "generate --set descriptor.radial.cutoff=0", 2, "number > 0"),
     "order 200": (nothing, "generate --set descriptor.radial.order=200", 2, "<= 100"),
     # files of annpot
