@@ -20,7 +20,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from annpot.descriptors.base import Operator
+from annpot.descriptors.base import Operator, read_species, reading_recipe
 from annpot.descriptors.moments import (
     Central,
     Entry,
@@ -29,8 +29,6 @@ from annpot.descriptors.moments import (
     Row,
     products,
 )
-from annpot.elements import SYMBOLS
-from annpot.errors import FileFormatError
 from annpot.kernels.recipe import CHEBYSHEV, SQUEEZED
 from annpot.structures.structure import Array, Integers
 
@@ -227,41 +225,27 @@ class Chebyshev:
 
     @classmethod
     def from_dict(cls, recipe: Mapping[str, Any]) -> Chebyshev:
-        """Return the descriptor that `to_dict` described.
+        """Return the part that `to_dict` described.
 
         Raises
         ------
         FileFormatError
             If the recipe is malformed.
         """
-        try:
-            central = recipe["central"]
-            species = tuple(central)
-            if not species:
-                raise ValueError("no species")
-            descriptor = cls(
+        with reading_recipe("Chebyshev"):
+            species = read_species(recipe)
+            central_s = [recipe["central"][symbol] for symbol in species]
+            part = cls(
                 species=species,
-                radial_s=tuple(_expansion(central[s]["radial"]) for s in species),
-                angular_s=tuple(_expansion(central[s]["angular"]) for s in species),
-                weights_sct=tuple(_channels(central[s], species) for s in species),
+                radial_s=tuple(_expansion(c["radial"]) for c in central_s),
+                angular_s=tuple(_expansion(c["angular"]) for c in central_s),
+                weights_sct=tuple(_channels(c, species) for c in central_s),
                 mixed=bool(recipe.get("mixed", True)),
             )
-            descriptor.check_size()
-        except (
-            KeyError,
-            TypeError,
-            ValueError,
-            AttributeError,
-            OverflowError,
-        ) as error:
-            raise FileFormatError(
-                f"malformed Chebyshev descriptor: {error!r}"
-            ) from None
-        if not descriptor.cutoffs or not set(species) <= set(SYMBOLS[1:]):
-            raise FileFormatError(
-                "malformed Chebyshev descriptor: no part or no element"
-            )
-        return descriptor
+            part.check_size()
+            if not part.cutoffs:
+                raise ValueError("neither radial nor angular features")
+        return part
 
 
 def _expansion(part: Mapping[str, Any]) -> Expansion:
