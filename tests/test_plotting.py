@@ -275,6 +275,20 @@ def picture_of_expansion(n_species, weighted):
     )
 
 
+def test_members_are_curves_that_begin_at_the_first_epoch():
+    log = {
+        "epoch": np.arange(1.0, 6.0),
+        "member": np.array([1.0, 1.0, 1.0, 2.0, 2.0]),
+        "train_E_rmse": np.array([9.0, 5.0, 4.0, 8.0, 6.0]),
+    }
+    energy, force = figure_of_learning({"train.log": log}).axes
+    assert [line.get_xydata().tolist() for line in energy.lines] == [
+        [[1.0, 9.0], [2.0, 5.0], [3.0, 4.0]],
+        [[1.0, 8.0], [2.0, 6.0]],
+    ]
+    assert not force.lines
+
+
 def picture_of_learning(n_logs):
     epoch = np.arange(1.0, 40.0)
     columns = {
