@@ -1,14 +1,14 @@
-"""Chebyshev expansions of the radial and angular distribution functions.
+"""Chebyshev expansions of distances and angles.
 
-The descriptor of Artrith, Urban, Ceder, Phys. Rev. B 96, 014112 (2017),
-doi:10.1103/PhysRevB.96.014112, in the form that aenet 2.0.4 computes:
+    radial   c_a    = sum_j s_j fc(r_j; Rr) T_a(2 r_j / Rr - 1)
+    angular  c_nn'l = sum_{j<k} s_j phi_n(r_j) s'_k phi_n'(r_k) P_l(cos theta_jk)
+    or       c_a    = sum_{j<k} s_j s_k fc(r_j; Ra) fc(r_k; Ra) T_a(cos theta_jk)
 
-    radial   c_a = sum_j s_j fc(r_j; Rr) T_a(2 r_j / Rr - 1)
-    angular  c_a = sum_{j<k} s_j s_k fc(r_j; Ra) fc(r_k; Ra) T_a(cos theta_jk)
-
-once with s = 1 and, if there are several species, once more with a weight s for the
-species of each neighbour: the size does not grow with the number of species. Features
-are ordered as aenet's: radial and angular plain, then radial and angular weighted.
+The last line, which does not resolve distances, with the first is the descriptor of
+Artrith, Urban, Ceder, Phys. Rev. B 96, 014112 (2017), doi:10.1103/PhysRevB.96.014112,
+with the features and the order of aenet 2.0.4. Sums are made in channels, in which the
+species of the neighbours have weights s; the size does not grow with their number.
+Formulas in full and sources: ``annpot/descriptors/README.md``.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Expansion:
     order: int
     cutoff: float
     radial_order: int | None = None
-    """Of the angular part, if it resolves distances too."""
+    """Of the angular part: highest order n of ``phi_n``; None: as aenet."""
 
 
 def plain_and_weighted(weights_t: Sequence[float]) -> tuple[tuple[float, ...], ...]:
@@ -70,7 +70,7 @@ def legendre_matrix(order: int) -> Array:
 
 @dataclass(frozen=True)
 class Chebyshev:
-    """The descriptor for given species; parameters per central species.
+    """The part for given species, with parameters for each central species.
 
     Parameters
     ----------
