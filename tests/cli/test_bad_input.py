@@ -215,6 +215,12 @@ CASES = {
         1,
         "'fingerprints.h5' is a fingerprint set, expected a potential",
     ),
+    "set as settings": (
+        nothing,
+        "train fingerprints.h5",
+        2,
+        "fingerprints.h5: an HDF5 file, expected settings in YAML; 'annpot train -i'",
+    ),
     "potential as set": (
         nothing,
         "train -i potential.h5 -o a.h5",
@@ -295,8 +301,8 @@ CASES = {
     "layers": (
         nothing,
         ["train", SET, "train.hidden={Ti: [3]}"],
-        1,
-        "train.hidden: no layers for O",
+        2,
+        "option train.hidden: no layers for O",
     ),
     # files to predict
     "nothing to predict": (nothing, "predict", 2, "no structure files given"),
