@@ -115,7 +115,7 @@ def sizes(settings, n_species):
     return set(descriptor.n_features_s.tolist())
 
 
-def test_the_size_does_not_grow_from_1_to_11_species():
+def test_the_size_does_not_grow_from_2_to_11_species():
     properties = ChebyshevSettings(weights=("electronegativity", "radius"))
     automatic = ChebyshevSettings(channels=2)
     for n_species in range(2, 12):
