@@ -26,7 +26,6 @@ REAL, INDEX, SHIFT = 8, 4, 1
 SHARD_BYTES = 128e6
 """What the work on a shard may need: enough atoms for many threads."""
 
-
 NEEDS = {"vectors": "packed", "derivatives": "inputs"}
 """What is of no use without something else."""
 WITH = {needed: name for name, needed in NEEDS.items()}
