@@ -8,8 +8,8 @@ Of a shard can be kept, in double precision:
   the features;
 * with the inputs, the derivatives of triplet functions, which saves visits to triplets.
 
-What saves most time per byte is kept first. A result changes by rounding at most: not at
-all with L-BFGS as long as there are no triplet functions.
+What saves most time per byte is kept first. A result changes by rounding at most: not
+at all with L-BFGS as long as there are no triplet functions.
 """
 
 from __future__ import annotations
