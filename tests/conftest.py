@@ -23,6 +23,7 @@ descriptor:
   angular: {order: 2, cutoff: 4.0, radial_order: 1}
 train:
   hidden: [5]
+  members: 1
   epochs: 15
 """
 

@@ -1,0 +1,63 @@
+"""Members of a training: one after the other, and their average."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from annpot.fingerprints import load_set
+from annpot.settings import TrainSettings
+from annpot.training import train
+
+
+@pytest.fixture
+def fingerprints(made):
+    return load_set(made / "fingerprints.h5")
+
+
+def settings(**changes):
+    return TrainSettings(**{"hidden": (4,), "epochs": 5, **changes})
+
+
+def evaluate(result, fingerprints):
+    found = result.potential.evaluate(fingerprints.batch)
+    return found.E_s, found.F_nc
+
+
+def test_the_potential_is_the_average_of_its_members(fingerprints):
+    both = train(fingerprints, settings(members=2))
+    alone = train(fingerprints, settings(members=1))
+    assert both.n_epochs == 10
+    assert [1 <= e.number <= 5 for e in both.best] == [True, False]
+    assert both.best[0].number == alone.best[0].number
+    for merged, single in zip(
+        both.potential.models, alone.potential.models, strict=True
+    ):
+        sizes = single.network.sizes
+        assert merged.network.sizes == (sizes[0], 8, 1)
+        first = merged.network.weights[0]
+        np.testing.assert_array_equal(first[:4], single.network.weights[0])
+        assert not np.allclose(first[4:], first[:4])
+    assert both.potential.provenance["best_epochs"] == [e.number for e in both.best]
+
+
+def test_an_interrupt_keeps_the_members_so_far(fingerprints):
+    def interrupt(epoch):
+        if epoch.number == 8:
+            raise KeyboardInterrupt
+
+    result = train(fingerprints, settings(members=3), on_epoch=interrupt)
+    assert result.reason == "interrupted"
+    assert len(result.best) == 2
+    E_s, F_nc = evaluate(result, fingerprints)
+    assert np.isfinite(E_s).all()
+    assert np.isfinite(F_nc).all()
+
+
+def test_members_share_the_time(fingerprints):
+    result = train(
+        fingerprints, settings(members=3, epochs=10_000, time_limit=0.6, hidden=(2,))
+    )
+    assert result.reason == "time limit"
+    assert len(result.best) == 3
+    assert all(e.number < 10_000 for e in result.best)
