@@ -162,7 +162,7 @@ WRONG = {
     ),
     "angles": (
         {"type": "G24", **COMPACT, "theta_low": 130.0},
-        "theta_low 130 and theta_high 130, expected an interval of at most 360",
+        "theta_low 130 and theta_high 130, expected the lower first, at most 360",
     ),
     "not symmetric about 0": (
         {"type": "G24", **COMPACT, "theta_low": -20.0},
