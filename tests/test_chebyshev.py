@@ -106,6 +106,14 @@ def test_one_function_of_the_distance_spans_the_space_of_aenet_s(name):
     )
 
 
+def test_labels_that_several_parts_have_tell_the_part():
+    labels = SEVERAL.labels("O")
+    assert len(set(labels)) == len(labels) == SEVERAL.n_features_s[1]
+    assert labels[:2] == ["radial 0 part=0", "radial 1 part=0"]
+    assert labels[4] == "radial 4"
+    assert "radial 0 part=1" in labels
+
+
 def test_parts_must_agree_on_the_species():
     other = Chebyshev(
         ("O", "Ti"), (Expansion(1, 3.0),) * 2, (Expansion(1, 3.0),) * 2, ((),) * 2

@@ -7,6 +7,7 @@ one after the other, and deals the chunks to threads.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -203,8 +204,20 @@ class Descriptor:
         return operators
 
     def labels(self, species: str) -> list[str]:
-        """Return a short name of each feature of a central species, in order."""
-        return [label for part in self.parts for label in part.labels(species)]
+        """Return a short name of each feature of a central species, in order.
+
+        Names that several parts have also tell the part, ``radial 0 part=1``, which is
+        ``descriptor[1]`` in the settings.
+        """
+        named = [
+            (label, k)
+            for k, part in enumerate(self.parts)
+            for label in part.labels(species)
+        ]
+        count = Counter(label for label, _ in named)
+        return [
+            f"{label} part={k}" if count[label] > 1 else label for label, k in named
+        ]
 
     def compute_features(self, batch: Batch, neighbours: Neighbours) -> Features:
         """Return the features of all atoms."""
