@@ -116,17 +116,27 @@ def sizes(settings, n_species):
 
 
 def test_the_size_does_not_grow_from_2_to_11_species():
-    properties = ChebyshevSettings(weights=("electronegativity", "radius"))
-    automatic = ChebyshevSettings(channels=2)
-    for n_species in range(2, 12):
-        assert sizes(properties, n_species) == sizes(properties, 2)
-        assert sizes(automatic, n_species) == sizes(automatic, 2)
-    # one species has the same weight in all channels: those are dropped
-    assert max(sizes(automatic, 1)) < max(sizes(automatic, 2))
+    for settings in (
+        ChebyshevSettings(channels=2, angular={"radial_order": 3}),
+        ChebyshevSettings(weights=("electronegativity", "radius")),
+        ChebyshevSettings(weights="aenet", angular={"radial_order": "none"}),
+    ):
+        for n_species in range(2, 12):
+            assert sizes(settings, n_species) == sizes(settings, 2)
+        # one species has the same weight in all channels: those are dropped
+        assert max(sizes(settings, 1)) < max(sizes(settings, 2))
+
+
+def test_the_default_size_is_bounded():
+    found = [max(sizes(ChebyshevSettings(), n)) for n in range(1, 12)]
+    # 6 radial functions with 1 and 2 channels, 4 with 3; degrees 0 to 5
+    assert found == [12 + 21 * 6, 2 * 12 + 78 * 6, *[3 * 12 + 78 * 6] * 9]
 
 
 def test_the_size_with_a_channel_for_each_species_grows_linearly():
-    settings = ChebyshevSettings(weights="species", angular={"mixed": False})
+    settings = ChebyshevSettings(
+        weights="species", angular={"mixed": False, "radial_order": 2}
+    )
     one = max(sizes(settings, 1))
     assert [max(sizes(settings, n)) for n in range(1, 12)] == [
         n * one for n in range(1, 12)

@@ -15,6 +15,9 @@ from annpot.descriptors.species_weights import (
 from annpot.errors import SettingsError
 from annpot.settings import AngularSettings, ChebyshevSettings, DescriptorSettings
 
+FUNCTIONS, MAX_RADIAL = 12, 6
+"""Radial order 'auto': that many functions in all channels, and in one at most."""
+
 
 def make_descriptor(
     sections: Sequence[DescriptorSettings], species: tuple[str, ...]
@@ -63,11 +66,12 @@ def make_chebyshev(
     """
     check_known(list(settings.central), species, f"{where}.central")
     parts = [settings.parts(symbol) for symbol in species]
+    channels = _channels(settings, species, where)
     part = Chebyshev(
         species=species,
         radial_s=tuple(Expansion(radial.order, radial.cutoff) for radial, _ in parts),
-        angular_s=tuple(_angular(angular) for _, angular in parts),
-        weights_sct=(_channels(settings, species, where),) * len(species),
+        angular_s=tuple(_angular(angular, len(channels)) for _, angular in parts),
+        weights_sct=(channels,) * len(species),
         mixed=settings.angular.mixed,
     )
     try:
@@ -81,8 +85,10 @@ def make_chebyshev(
     return part
 
 
-def _angular(settings: AngularSettings) -> Expansion:
+def _angular(settings: AngularSettings, n_channels: int) -> Expansion:
     order = settings.radial_order
+    if order == "auto":
+        order = max(0, min(FUNCTIONS // n_channels, MAX_RADIAL) - 1)
     return Expansion(
         settings.order, settings.cutoff, None if order == "none" else order
     )

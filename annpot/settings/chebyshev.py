@@ -32,9 +32,10 @@ class AngularSettings(Section):
     """Highest order of the polynomials of the angle, so order + 1 of them."""
     cutoff: Radius = 5.5
     """Radius in angstrom within which neighbours count."""
-    radial_order: Order | Literal["none"] = 5
-    """Highest order of the Chebyshev polynomials of both distances; 'none': angles
-    alone, exactly as aenet."""
+    radial_order: Order | Literal["auto", "none"] = "auto"
+    """Highest order of the Chebyshev polynomials of both distances; 'auto': 5 with one
+    or two channels of species, 3 with three, 2 with four; 'none': angles alone, exactly
+    as aenet."""
     mixed: bool = True
     """Combine neighbours that are weighted differently, which tells species apart
     better; their number grows with the square of that of the channels."""
@@ -52,7 +53,9 @@ class RadialOverride(Section):
 class AngularOverride(RadialOverride):
     """What differs for one central species; what is left out is inherited."""
 
-    radial_order: Order | Literal["none"] | None = Field(default=None, examples=[2])
+    radial_order: Order | Literal["auto", "none"] | None = Field(
+        default=None, examples=[2]
+    )
     """Highest order of the polynomials of the distances; null: as for all species."""
 
 
@@ -85,7 +88,7 @@ class ChebyshevSettings(Section):
     them apart best by their chemistry; one or a list of channels, each a property or a
     mapping from symbol to number; 'species' for a channel for each species instead,
     whose number grows."""
-    channels: Count = Field(default=2, le=120)
+    channels: Count = Field(default=3, le=120)
     """Largest number of channels with weights 'auto', that of all alike included."""
     central: Mapping[Symbol, CentralOverride] = Field(
         default={}, examples=[{"O": {"radial": {"cutoff": 5.0}}}]

@@ -42,7 +42,7 @@ def test_defaults() -> None:
     assert settings.species is None
     (descriptor,) = settings.descriptor
     assert descriptor == ChebyshevSettings()
-    assert settings.train.hidden == (20, 20)
+    assert settings.train.hidden == (30, 30)
     assert settings.train.epochs is None
     assert settings.train.adam.learning_rate == 3e-3
     assert settings.train.output == settings.predict.potential == Path("potential.h5")
