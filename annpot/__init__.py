@@ -1,8 +1,26 @@
 """Neural network interatomic potentials in three commands: generate, train, predict.
 
 Data goes one way: structure files -> batches -> neighbour pairs -> features ->
-fingerprint set -> loss and gradient -> optimiser -> potential -> predictions. Public
-names are imported on first use, so that ``annpot --help`` answers at once.
+fingerprint set -> loss and gradient -> optimiser -> potential -> predictions. Where
+each step is:
+
+    structures   files of others -> Structure, Batch
+    pairs        Batch -> Neighbours
+    descriptors  settings -> parts -> operators; Neighbours -> Features
+    kernels      the compiled loops, which operators call
+    generation   structure files -> fingerprint set
+    posing       set and settings -> Loss over shards, within a memory plan
+    objective, model, networks, loss
+                 energies, forces -> loss -> gradient by the weights
+    optimizers, training
+                 Loss -> members -> their average, a Potential
+    potential    energies, forces, stresses of a Batch; prediction, calculator use it
+    format       sets and potentials as HDF5
+    plotting     data -> pictures
+    settings     in.yaml -> frozen models
+    cli          commands: options, one function of the above, a report
+
+Public names are imported on first use, so that ``annpot --help`` answers at once.
 """
 
 from __future__ import annotations

@@ -18,6 +18,22 @@ class InputError(AnnpotError):
     """Settings or command-line options are wrong."""
 
 
+class SettingsError(InputError):
+    """A setting is wrong, which only its use could tell.
+
+    Parameters
+    ----------
+    key
+        Its path, ``descriptor[1].functions[0]``.
+    text
+        What is wrong with it.
+    """
+
+    def __init__(self, key: str, text: str) -> None:
+        super().__init__(f"{key}: {text}")
+        self.key, self.text = key, text
+
+
 class StructureError(AnnpotError):
     """A structure file or a structure in it is wrong."""
 

@@ -18,7 +18,6 @@ PROCESS, GROUPS = Path("/proc"), Path("/sys/fs/cgroup")
 UNLIMITED = 1 << 60
 """Version 1 of control groups writes 2^63 less a page for 'no limit'."""
 
-
 SHARE = 0.6
 """Of what is free, by default."""
 
@@ -42,7 +41,9 @@ def say_size(n_bytes: float) -> str:
     """Return a size in a few characters, ``1.3 GB``."""
     if n_bytes >= 0.995 * GB:
         return f"{n_bytes / GB:.3g} GB"
-    return f"{n_bytes / MB:.0f} MB"
+    if n_bytes >= MB:
+        return f"{n_bytes / MB:.0f} MB"
+    return f"{n_bytes / 1000:.0f} kB"
 
 
 def resident(process: Path = PROCESS) -> int:

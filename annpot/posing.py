@@ -11,7 +11,7 @@ from annpot import memory
 from annpot.dataset import Split, references
 from annpot.descriptors import Descriptor
 from annpot.descriptors.cached_triplets import CachingDescriptor
-from annpot.errors import TrainingError
+from annpot.errors import SettingsError, TrainingError
 from annpot.extrapolation import Domain
 from annpot.fingerprints import FingerprintSet
 from annpot.loss import Loss
@@ -53,7 +53,7 @@ def pose(
 
     Raises
     ------
-    TrainingError
+    TrainingError, SettingsError
         If the set and the settings do not allow a fit.
     """
     descriptor = fingerprints.descriptor
@@ -219,9 +219,10 @@ def _initial_networks(
         hidden = settings.hidden
         if isinstance(hidden, Mapping):
             if symbol not in hidden:
-                raise TrainingError(
-                    f"train.hidden: no layers for {symbol}, expected some for each of "
-                    f"{', '.join(descriptor.species)}"
+                raise SettingsError(
+                    "train.hidden",
+                    f"no layers for {symbol}, expected some for each of "
+                    f"{', '.join(descriptor.species)}",
                 )
             hidden = hidden[symbol]
         sizes = (int(n_features), *hidden, 1)

@@ -1,4 +1,4 @@
-"""The one referee for derivatives: central differences of fourth order."""
+"""The referees for derivatives: central differences of fourth order, and adjoints."""
 
 from __future__ import annotations
 
@@ -32,3 +32,32 @@ def move(structure, V_nc, strain_cc, t):
         positions_nc=(structure.positions_nc + t * V_nc) @ deformation_cc,
         cell_cc=structure.cell_cc @ deformation_cc,
     )
+
+
+def differentiate_along(function, structures, V_nc, strain_scc, step=3e-5):
+    """Return the derivative of a function of structures when all of them move."""
+    ends = np.cumsum([len(structure) for structure in structures])
+    parts = np.split(V_nc, ends[:-1])
+
+    def at(t):
+        motions = zip(structures, parts, strain_scc, strict=True)
+        return function([move(*motion, t) for motion in motions])
+
+    return differentiate(at, step)
+
+
+def imbalance(descriptor, features, rng):
+    """Return by how much forces and virials miss to be the adjoint of tangents.
+
+    Of g, and V with strain, all random: ``g Gdot + F V + virial strain = 0``; relative.
+    """
+    batch = features.batch
+    g_f = rng.normal(size=features.G_f.shape)
+    V_nc = rng.normal(size=(batch.n_atoms, 3))
+    strain_scc = rng.normal(size=(batch.n_structures, 3, 3))
+    F_nc, virial_scc = descriptor.compute_forces(features, g_f, virials=True)
+    Gdot_f = descriptor.compute_tangents(features, V_nc, strain_scc)
+    terms = np.concatenate(
+        [g_f * Gdot_f, (F_nc * V_nc).ravel(), (virial_scc * strain_scc).ravel()]
+    )
+    return abs(terms.sum()) / np.abs(terms).sum()

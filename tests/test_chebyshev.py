@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
-from systems import DESCRIPTOR, aenet_descriptor
+from systems import DESCRIPTOR, SYSTEMS, aenet_descriptor
 
 from annpot.descriptors import Chebyshev, Descriptor, descriptor_from_dict
 from annpot.descriptors.chebyshev import (
@@ -16,6 +17,8 @@ from annpot.descriptors.chebyshev import (
     legendre_matrix,
 )
 from annpot.errors import FileFormatError
+from annpot.pairs import find_pairs
+from annpot.structures.structure import stack
 
 
 @pytest.mark.parametrize("order", [0, 1, 2, 7, 20])
@@ -85,6 +88,30 @@ def test_labels_of_a_resolved_part():
     assert len(set(labels)) == len(labels) == RESOLVED.n_features_s[0] == 2 * 4 + 30
     assert labels[8:11] == [f"angular {k} of 0, 0" for k in range(3)]
     assert labels[-1] == "angular 2 of 1 weighted, 1 weighted"
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_one_function_of_the_distance_spans_the_space_of_aenet_s(name):
+    structure = SYSTEMS[name]
+    batch = stack([replace(structure, symbols=("Ti",) * len(structure))], ("Ti",))
+    angular = []
+    for radial_order in (None, 0):
+        expansions = (Expansion(-1, 3.5),), (Expansion(4, 3.5, radial_order),)
+        descriptor = Descriptor((Chebyshev(("Ti",), *expansions, (((1.0,),),)),))
+        neighbours = find_pairs(batch, descriptor.cutoffs)
+        angular.append(descriptor.compute_features(batch, neighbours).G_f)
+    aenet_na, resolved_nl = (G_f.reshape(-1, 5) for G_f in angular)
+    np.testing.assert_allclose(
+        aenet_na, resolved_nl @ legendre_matrix(4).T, rtol=1e-12, atol=1e-12
+    )
+
+
+def test_labels_that_several_parts_have_tell_the_part():
+    labels = SEVERAL.labels("O")
+    assert len(set(labels)) == len(labels) == SEVERAL.n_features_s[1]
+    assert labels[:2] == ["radial 0 part=0", "radial 1 part=0"]
+    assert labels[4] == "radial 4"
+    assert "radial 0 part=1" in labels
 
 
 def test_parts_must_agree_on_the_species():

@@ -45,6 +45,7 @@ def test_sizes_are_said_in_a_few_characters():
     assert memory.say_size(8 * GB) == "8 GB"
     assert memory.say_size(1_234_000_000) == "1.23 GB"
     assert memory.say_size(56_700_000) == "57 MB"
+    assert memory.say_size(8_200) == "8 kB"
 
 
 def test_the_process_grows_by_what_it_allocates():

@@ -14,6 +14,7 @@ from annpot.comparison import Comparison
 from annpot.descriptors import Chebyshev, Descriptor
 from annpot.descriptors.behler_sets import make_behler
 from annpot.descriptors.chebyshev import Expansion, plain_and_weighted
+from annpot.descriptors.labels import group_labels
 from annpot.distributions import compute_distributions, dual_series
 from annpot.pairs import find_pairs
 from annpot.plotting.basis import figure_of_basis
@@ -21,7 +22,7 @@ from annpot.plotting.canvas import render
 from annpot.plotting.correlation import figure_of_correlation
 from annpot.plotting.expansion import figure_of_expansion
 from annpot.plotting.features import figure_of_features
-from annpot.plotting.labels import agree, group_labels, runs_of, shorten, units_of
+from annpot.plotting.labels import agree, runs_of, shorten, units_of
 from annpot.plotting.learning import figure_of_learning
 from annpot.plotting.parity import figure_of_parity
 from annpot.responses import compute_responses
@@ -272,6 +273,20 @@ def picture_of_expansion(n_species, weighted):
     return figure_of_expansion(
         found if weighted else found[:2], [4, 8, 16, 32, 64], "atom 1 of 'some.xsf'"
     )
+
+
+def test_members_are_curves_that_begin_at_the_first_epoch():
+    log = {
+        "epoch": np.arange(1.0, 6.0),
+        "member": np.array([1.0, 1.0, 1.0, 2.0, 2.0]),
+        "train_E_rmse": np.array([9.0, 5.0, 4.0, 8.0, 6.0]),
+    }
+    energy, force = figure_of_learning({"train.log": log}).axes
+    assert [line.get_xydata().tolist() for line in energy.lines] == [
+        [[1.0, 9.0], [2.0, 5.0], [3.0, 4.0]],
+        [[1.0, 8.0], [2.0, 6.0]],
+    ]
+    assert not force.lines
 
 
 def picture_of_learning(n_logs):

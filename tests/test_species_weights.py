@@ -115,7 +115,7 @@ def sizes(settings, n_species):
     return set(descriptor.n_features_s.tolist())
 
 
-def test_the_size_does_not_grow_from_1_to_11_species():
+def test_the_size_does_not_grow_from_2_to_11_species():
     for settings in (
         ChebyshevSettings(channels=2, angular={"radial_order": 3}),
         ChebyshevSettings(weights=("electronegativity", "radius")),
@@ -158,6 +158,15 @@ WRONG = {
         "features, expected up to",
     ),
 }
+
+
+def test_the_place_among_several_descriptors_is_told():
+    sections = [
+        ChebyshevSettings(),
+        ChebyshevSettings.model_validate(WRONG["no weight for O"][0]),
+    ]
+    with pytest.raises(InputError, match=r"descriptor\[1\].weights: no weight for O"):
+        make_descriptor(sections, ("Ti", "O"))
 
 
 @pytest.mark.parametrize(("keys", "message"), WRONG.values(), ids=WRONG)

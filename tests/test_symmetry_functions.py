@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from itertools import pairwise
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -22,7 +23,13 @@ from annpot.descriptors.symmetry_functions import (
     sort_functions,
 )
 from annpot.errors import FileFormatError, InputError
-from annpot.settings.behler import BehlerSettings, FunctionSettings
+from annpot.settings.behler import (
+    BehlerSettings,
+    Core,
+    CutoffFunction,
+    FunctionSettings,
+    FunctionType,
+)
 
 SPECIES = ("Ti", "O")
 
@@ -54,6 +61,13 @@ def make(kind, **changes):
 
 
 # Functions.
+
+
+def test_settings_know_the_same_words():
+    assert get_args(FunctionType) == (*KINDS, *NAMES)
+    assert get_args(Core) == CORES
+    numbers = tuple(range(len(CUTOFF_FUNCTIONS)))
+    assert get_args(CutoffFunction) == (*CUTOFF_FUNCTIONS, *numbers)
 
 
 def test_each_type_is_tested():
@@ -148,7 +162,7 @@ WRONG = {
     ),
     "angles": (
         {"type": "G24", **COMPACT, "theta_low": 130.0},
-        "theta_low 130 and theta_high 130, expected an interval of at most 360",
+        "theta_low 130 and theta_high 130, expected the lower first, at most 360",
     ),
     "not symmetric about 0": (
         {"type": "G24", **COMPACT, "theta_low": -20.0},

@@ -47,5 +47,6 @@ def generate(
     options.check_output(loaded.generate.output, [path])
     report.announce_compilation()
     base = path.parent if path is not None else Path()
-    summary = run(loaded, base, report.progress)
+    with options.naming_lines(path, overrides):
+        summary = run(loaded, base, report.progress)
     report_set(summary, as_json)

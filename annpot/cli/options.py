@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import contextlib
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from annpot.errors import InputError
+from annpot.errors import InputError, SettingsError
 
 if TYPE_CHECKING:
     from annpot.settings import Settings
@@ -45,6 +46,18 @@ def load(
     values = dict(read_override(text) for text in overrides)
     values |= {key: value for key, value in options.items() if value is not None}
     return load_settings(path, values), path
+
+
+@contextlib.contextmanager
+def naming_lines(path: Path | None, overrides: tuple[str, ...]) -> Iterator[None]:
+    """Tell the line, or the option, of a setting that proves wrong when it is used."""
+    from annpot.settings import locate, read_override
+
+    try:
+        yield
+    except SettingsError as error:
+        keys = [read_override(text)[0] for text in overrides]
+        raise locate(error, path, keys) from None
 
 
 def number(text: str | None) -> object:

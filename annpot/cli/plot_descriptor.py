@@ -190,4 +190,5 @@ def _descriptor(file: Path | None, overrides: tuple[str, ...]) -> Descriptor:
     if loaded.species is None:
         require_structures(loaded, path)
     base = path.parent if path is not None else Path()
-    return make_descriptor(loaded.descriptor, find_species(loaded, base))
+    with options.naming_lines(path, overrides):
+        return make_descriptor(loaded.descriptor, find_species(loaded, base))

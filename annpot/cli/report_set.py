@@ -8,6 +8,7 @@ import click
 import numpy as np
 
 from annpot.cli.report import print_json, say, say_skipped
+from annpot.descriptors.labels import group_labels
 from annpot.generation import Summary
 
 
@@ -37,15 +38,6 @@ def report_set(summary: Summary, as_json: bool) -> None:
         return
     _print_set(summary)
     say(f"wrote {summary.path}")
-
-
-def _parts(labels: list[str]) -> dict[str, list[int]]:
-    """Return the features of each part: their labels without the order."""
-    parts: dict[str, list[int]] = {}
-    for f, label in enumerate(labels):
-        words = [word for word in label.split() if not word.isdecimal()]
-        parts.setdefault(" ".join(words), []).append(f)
-    return parts
 
 
 def _print_set(summary: Summary) -> None:
@@ -80,16 +72,26 @@ def _print_set(summary: Summary) -> None:
             distance = min(shortest_st[s, t], shortest_st[t, s])
             text = f"{distance:.4f}" if np.isfinite(distance) else "none"
             click.echo(f"{symbol + '-' + summary.species[t]:<8} {text}")
-    click.echo("\nfeatures              least    largest  deviations")
-    for symbol, values in zip(summary.species, summary.statistics, strict=True):
-        if not values.n_atoms:
-            continue
-        deviation_f = np.sqrt(np.diag(values.covariance_ff))
-        for part, f in _parts(summary.labels[symbol]).items():
-            click.echo(
-                f"{symbol:<2} {part:<17}"
-                f"{values.min_f[f].min():9.4g} {values.max_f[f].max():10.4g} "
-                f"{deviation_f[f].min():10.4g} to {deviation_f[f].max():.4g}"
-            )
+    _print_features(summary)
     for symbol, names in summary.constant.items():
         click.echo(f"constant features of {symbol}: {', '.join(names)}")
+
+
+def _print_features(summary: Summary) -> None:
+    """Print the range of the features of each kind."""
+    rows = [
+        (symbol, kind, values, [f for f, _ in features])
+        for symbol, values in zip(summary.species, summary.statistics, strict=True)
+        if values.n_atoms
+        for kind, features in group_labels(summary.labels[symbol]).items()
+    ]
+    width = max([17, *(len(kind) for _, kind, _, _ in rows)])
+    head = f"{'features':<{width + 3}} {'least':>10} {'largest':>10}  deviations"
+    click.echo(f"\n{head}")
+    for symbol, kind, values, f in rows:
+        deviation_f = np.sqrt(np.diag(values.covariance_ff))[f]
+        click.echo(
+            f"{symbol:<2} {kind:<{width}} {values.min_f[f].min():10.4g} "
+            f"{values.max_f[f].max():10.4g} "
+            f"{deviation_f.min():10.4g} to {deviation_f.max():.4g}"
+        )

@@ -59,7 +59,7 @@ def train(
     SETTINGS is a YAML file, by default in.yaml if there is one. Ctrl-C ends the
     training and keeps the best potential so far.
     """
-    loaded, _ = options.load(
+    loaded, path = options.load(
         settings,
         overrides,
         {
@@ -82,7 +82,7 @@ def train(
     report.announce_compilation()
     check_writable(loaded.train.output)
     fingerprints = load_set(loaded.train.input)
-    with EpochTable(loaded.train) as table:
+    with EpochTable(loaded.train) as table, options.naming_lines(path, overrides):
         result = run(fingerprints, loaded.train, table.plan, table.epoch)
     saved = _save(result.potential, loaded)
     report_training(result, loaded.train, saved, as_json)

@@ -7,13 +7,17 @@ one after the other, and deals the chunks to threads.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 
+from annpot.elements import SYMBOLS
+from annpot.errors import FileFormatError
 from annpot.kernels.environment import Neighbours
 from annpot.kernels.threads import share
 from annpot.pairs import plan_chunks
@@ -134,6 +138,40 @@ class Part(Protocol):
         """
 
 
+@contextmanager
+def reading_recipe(name: str) -> Iterator[None]:
+    """Tell whatever may go wrong with a recipe that anybody may have written.
+
+    Raises
+    ------
+    FileFormatError
+        Instead of what is raised inside.
+    """
+    try:
+        yield
+    except KeyError as error:
+        raise FileFormatError(f"malformed {name} descriptor: no {error}") from None
+    except (TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise FileFormatError(f"malformed {name} descriptor: {error}") from None
+
+
+def read_species(recipe: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the central species of a recipe, in order.
+
+    Raises
+    ------
+    ValueError
+        If there is none, or something that is no chemical element.
+    """
+    species = tuple(recipe["central"])
+    if not species:
+        raise ValueError("no species")
+    strangers = [symbol for symbol in species if symbol not in SYMBOLS[1:]]
+    if strangers:
+        raise ValueError(f"{strangers[0]!r:.40} is not a chemical element")
+    return species
+
+
 @dataclass(frozen=True)
 class Descriptor:
     """One part or several, whose features follow each other for each atom."""
@@ -166,8 +204,20 @@ class Descriptor:
         return operators
 
     def labels(self, species: str) -> list[str]:
-        """Return a short name of each feature of a central species, in order."""
-        return [label for part in self.parts for label in part.labels(species)]
+        """Return a short name of each feature of a central species, in order.
+
+        Names that several parts have also tell the part, ``radial 0 part=1``, which is
+        ``descriptor[1]`` in the settings.
+        """
+        named = [
+            (label, k)
+            for k, part in enumerate(self.parts)
+            for label in part.labels(species)
+        ]
+        count = Counter(label for label, _ in named)
+        return [
+            f"{label} part={k}" if count[label] > 1 else label for label, k in named
+        ]
 
     def compute_features(self, batch: Batch, neighbours: Neighbours) -> Features:
         """Return the features of all atoms."""

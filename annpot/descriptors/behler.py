@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from annpot.descriptors.base import Operator
+from annpot.descriptors.base import Operator, read_species, reading_recipe
 from annpot.descriptors.moments import (
     Central,
     Entry,
@@ -37,7 +37,6 @@ from annpot.descriptors.triplets import (
     TripletsOperator,
 )
 from annpot.elements import SYMBOLS
-from annpot.errors import FileFormatError
 from annpot.kernels.symmetry import COMPACT, COSINE, GAUSSIAN
 from annpot.structures.structure import Array, Integers
 
@@ -149,24 +148,14 @@ class Behler:
         FileFormatError
             If the recipe is malformed.
         """
-        try:
-            central = recipe["central"]
-            species = tuple(central)
-            if not species or not set(species) <= set(SYMBOLS[1:]):
-                raise ValueError("no species, or no element")
-            part = cls(species, tuple(_functions(central[s], species) for s in species))
+        with reading_recipe("Behler-Parrinello"):
+            species = read_species(recipe)
+            functions_s = [_functions(recipe["central"][s], species) for s in species]
+            part = cls(species, tuple(functions_s))
             if not 0 < len(part.cutoffs) <= MAX_CUTOFFS:
-                raise ValueError(f"{len(part.cutoffs)} cutoffs")
-        except (
-            KeyError,
-            TypeError,
-            ValueError,
-            AttributeError,
-            OverflowError,
-        ) as error:
-            raise FileFormatError(
-                f"malformed Behler-Parrinello descriptor: {error}"
-            ) from None
+                raise ValueError(
+                    f"{len(part.cutoffs)} cutoffs, expected 1 to {MAX_CUTOFFS}"
+                )
         return part
 
 

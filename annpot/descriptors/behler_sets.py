@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, TypeVar
 
 from annpot.descriptors.behler import MAX_FUNCTIONS, Behler
+from annpot.descriptors.species_weights import check_known
 from annpot.descriptors.symmetry_functions import (
     CUTOFF_FUNCTIONS,
     KINDS,
@@ -16,7 +17,7 @@ from annpot.descriptors.symmetry_functions import (
     sort_functions,
 )
 from annpot.elements import SYMBOLS
-from annpot.errors import InputError
+from annpot.errors import SettingsError
 from annpot.settings.behler import (
     AngularSetSettings,
     BehlerOverride,
@@ -42,22 +43,18 @@ def make_behler(
 
     Raises
     ------
-    InputError
+    SettingsError
         If the settings name a species that is not there, or a function is wrong.
     """
-    strangers = sorted(set(settings.central) - set(species))
-    if strangers:
-        raise InputError(
-            f"{where}.central: {', '.join(strangers)} is not among the species "
-            f"{', '.join(species)}"
-        )
+    check_known(list(settings.central), species, f"{where}.central")
     functions_s = []
     for symbol in species:
         functions = _functions_of(settings, symbol, species, where)
         if not 0 < len(functions) <= MAX_FUNCTIONS:
-            raise InputError(
-                f"{where}: {len(functions)} symmetry functions for {symbol}, expected "
-                f"1 to {MAX_FUNCTIONS}"
+            raise SettingsError(
+                where,
+                f"{len(functions)} symmetry functions for {symbol}, expected 1 to "
+                f"{MAX_FUNCTIONS}",
             )
         functions_s.append(tuple(sort_functions(functions)))
     return Behler(species, tuple(functions_s))
@@ -78,7 +75,7 @@ def _functions_of(
         for recipe in _expand(function, settings, species, place):
             f = _make(recipe, species, place)
             if f in found:
-                raise InputError(f"{place}: '{f.label}' is given twice")
+                raise SettingsError(place, f"'{f.label}' is given twice")
             found[f] = None
     sets = (
         ("radial", _merge(settings.radial, override.radial), RadialSetSettings()),
@@ -108,12 +105,13 @@ def _make(
     try:
         function = SymmetryFunction.from_dict(recipe)
     except ValueError as error:
-        raise InputError(f"{where}: {error}") from None
+        raise SettingsError(where, str(error)) from None
     strangers = sorted(set(function.neighbours) - set(species))
     if strangers:
-        raise InputError(
-            f"{where}: neighbour {', '.join(strangers)} is not among the species "
-            f"{', '.join(species)}"
+        raise SettingsError(
+            where,
+            f"neighbour {', '.join(strangers)} is not among the species "
+            f"{', '.join(species)}",
         )
     return function
 
@@ -151,7 +149,7 @@ def _expand(
         recipe["cutoff_function"] = _cutoff_name(recipe["cutoff_function"])
     if "neighbour" in recipe:
         if "neighbours" in recipe:
-            raise InputError(f"{where}: both neighbour and neighbours are given")
+            raise SettingsError(where, "both neighbour and neighbours are given")
         recipe["neighbours"] = [recipe.pop("neighbour")]
     if kind.n_neighbours == 0 or "neighbours" in recipe:
         yield recipe
@@ -181,7 +179,7 @@ def _generate(
             chosen.n, chosen.scheme, chosen.centred, chosen.start, stop
         ).parameters()
     except ValueError as error:
-        raise InputError(f"{where}: {error}") from None
+        raise SettingsError(where, str(error)) from None
     angles: list[dict[str, float]] = [{}]
     if isinstance(chosen, AngularSetSettings):
         angles = [
@@ -206,7 +204,7 @@ def _type_of(
     if not chosen.weighted:
         return ("G5" if chosen.type == "wide" else "G4"), 2
     if chosen.type == "wide":
-        raise InputError(
-            f"{where}: weighted functions are narrow, expected type: narrow"
+        raise SettingsError(
+            where, "weighted functions are narrow, expected type: narrow"
         )
     return "G13", 0

@@ -12,7 +12,7 @@ from annpot.descriptors.species_weights import (
     principal_weights,
     property_weights,
 )
-from annpot.errors import InputError
+from annpot.errors import SettingsError
 from annpot.settings import AngularSettings, ChebyshevSettings, DescriptorSettings
 
 FUNCTIONS, MAX_RADIAL = 12, 6
@@ -26,7 +26,7 @@ def make_descriptor(
 
     Raises
     ------
-    InputError
+    SettingsError
         If the settings name a species that is not there, or leave out a weight.
     """
     several = len(sections) > 1
@@ -44,22 +44,29 @@ def _make_part(
     section: DescriptorSettings, species: tuple[str, ...], where: str
 ) -> Part:
     if isinstance(section, ChebyshevSettings):
-        return make_chebyshev(section, species)
+        return make_chebyshev(section, species, where)
     return make_behler(section, species, where)
 
 
-def make_chebyshev(settings: ChebyshevSettings, species: tuple[str, ...]) -> Chebyshev:
+def make_chebyshev(
+    settings: ChebyshevSettings, species: tuple[str, ...], where: str = "descriptor"
+) -> Chebyshev:
     """Return the Chebyshev part of some settings.
+
+    Parameters
+    ----------
+    where
+        Path of the settings, for messages.
 
     Raises
     ------
-    InputError
+    SettingsError
         If the settings name a species that is not there, leave out a weight, or ask
         for too many features.
     """
-    check_known(list(settings.central), species, "descriptor.central")
+    check_known(list(settings.central), species, f"{where}.central")
     parts = [settings.parts(symbol) for symbol in species]
-    channels = _channels(settings, species)
+    channels = _channels(settings, species, where)
     part = Chebyshev(
         species=species,
         radial_s=tuple(Expansion(radial.order, radial.cutoff) for radial, _ in parts),
@@ -70,9 +77,10 @@ def make_chebyshev(settings: ChebyshevSettings, species: tuple[str, ...]) -> Che
     try:
         part.check_size()
     except ValueError as error:
-        raise InputError(
-            f"descriptor: {error}: lower angular.order or angular.radial_order, or set "
-            "angular.mixed to false"
+        raise SettingsError(
+            where,
+            f"{error}: lower angular.order or angular.radial_order, or set "
+            "angular.mixed to false",
         ) from None
     return part
 
@@ -87,7 +95,7 @@ def _angular(settings: AngularSettings, n_channels: int) -> Expansion:
 
 
 def _channels(
-    settings: ChebyshevSettings, species: tuple[str, ...]
+    settings: ChebyshevSettings, species: tuple[str, ...], where: str
 ) -> tuple[tuple[float, ...], ...]:
     """Return the weights of the species in each channel."""
     alike = (1.0,) * len(species)
@@ -104,12 +112,12 @@ def _channels(
         if isinstance(weights, str):
             channels.append(tuple(property_weights(weights, species)))
             continue
-        check_known(list(weights), species, "descriptor.weights")
+        check_known(list(weights), species, f"{where}.weights")
         missing = [symbol for symbol in species if symbol not in weights]
         if missing:
-            raise InputError(
-                f"descriptor.weights: no weight for {', '.join(missing)}, "
-                "expected one for each species"
+            raise SettingsError(
+                f"{where}.weights",
+                f"no weight for {', '.join(missing)}, expected one for each species",
             )
         channels.append(tuple(float(weights[symbol]) for symbol in species))
     # of a single species all channels are the same

@@ -81,19 +81,8 @@ class CachedTriplets:
         if len(virial_ncc) > 0 and not self.strains:
             self.operator.add_forces(task, (), dEdG_f, F_nc, virial_ncc)
             return
-        for first, last, shift, jacobian in _pieces(task, state):
-            jacobians.contract(
-                first,
-                last,
-                jacobian,
-                self._features,
-                task.feature_n,
-                task.neighbours.species_n,
-                shift,
-                dEdG_f,
-                F_nc,
-                virial_ncc,
-            )
+        for shift, piece in self._pieces(task, state):
+            jacobians.contract(*piece, shift, dEdG_f, F_nc, virial_ncc)
 
     def add_tangents(
         self, task: Task, state: list[Jacobian], motion: Motion, Gdot_f: Array
@@ -102,17 +91,22 @@ class CachedTriplets:
         if len(motion.strain_scc) > 0 and not self.strains:
             self.operator.add_tangents(task, (), motion, Gdot_f)
             return
-        for first, last, _, jacobian in _pieces(task, state):
-            jacobians.apply(
-                first,
-                last,
-                jacobian,
-                self._features,
-                task.feature_n,
-                task.neighbours.species_n,
-                *motion,
-                Gdot_f,
-            )
+        for _, piece in self._pieces(task, state):
+            jacobians.apply(*piece, *motion, Gdot_f)
+
+    def _pieces(
+        self, task: Task, state: list[Jacobian]
+    ) -> Iterator[tuple[int, tuple[Any, ...]]]:
+        """Yield the shift of the rows of forces, and what both products begin with."""
+        ordered = sorted(state, key=lambda jacobian: jacobian.first_atom)
+        layout = (self._features, task.feature_n, task.neighbours.species_n)
+        for first, last, low, _, row in task.chunk_ki:
+            for jacobian in ordered:
+                n_atoms = len(jacobian.first_n) - 1
+                start = max(int(first), jacobian.first_atom)
+                stop = min(int(last), jacobian.first_atom + n_atoms)
+                if start < stop:
+                    yield int(row - low), (start, stop, jacobian, *layout)
 
     def _jacobian(self, neighbours: Neighbours, first: int, last: int) -> Jacobian:
         """Return the derivatives of the features of some atoms."""
@@ -207,15 +201,3 @@ def _rows(
     j_r = np.where(code_r == 0, m_r + first, code_r - 1).astype(np.int32)
     rows_n = np.bincount(m_r, minlength=last - first)
     return inverse[last - first :], rows_n, j_r
-
-
-def _pieces(
-    task: Task, state: list[Jacobian]
-) -> Iterator[tuple[int, int, int, Jacobian]]:
-    """Return first and last atom, shift of the rows of forces, and the derivatives."""
-    for first, last, low, _, row in task.chunk_ki:
-        for jacobian in sorted(state, key=lambda piece: piece.first_atom):
-            start = max(int(first), jacobian.first_atom)
-            stop = min(int(last), jacobian.first_atom + len(jacobian.first_n) - 1)
-            if start < stop:
-                yield start, stop, int(row - low), jacobian

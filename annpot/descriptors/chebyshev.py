@@ -1,14 +1,14 @@
-"""Chebyshev expansions of the radial and angular distribution functions.
+"""Chebyshev expansions of distances and angles.
 
-The descriptor of Artrith, Urban, Ceder, Phys. Rev. B 96, 014112 (2017),
-doi:10.1103/PhysRevB.96.014112, in the form that aenet 2.0.4 computes:
+    radial   c_a    = sum_j s_j fc(r_j; Rr) T_a(2 r_j / Rr - 1)
+    angular  c_nn'l = sum_{j<k} s_j phi_n(r_j) s'_k phi_n'(r_k) P_l(cos theta_jk)
+    or       c_a    = sum_{j<k} s_j s_k fc(r_j; Ra) fc(r_k; Ra) T_a(cos theta_jk)
 
-    radial   c_a = sum_j s_j fc(r_j; Rr) T_a(2 r_j / Rr - 1)
-    angular  c_a = sum_{j<k} s_j s_k fc(r_j; Ra) fc(r_k; Ra) T_a(cos theta_jk)
-
-once with s = 1 and, if there are several species, once more with a weight s for the
-species of each neighbour: the size does not grow with the number of species. Features
-are ordered as aenet's: radial and angular plain, then radial and angular weighted.
+The last line, which does not resolve distances, with the first is the descriptor of
+Artrith, Urban, Ceder, Phys. Rev. B 96, 014112 (2017), doi:10.1103/PhysRevB.96.014112,
+with the features and the order of aenet 2.0.4. Sums are made in channels, in which the
+species of the neighbours have weights s; the size does not grow with their number.
+Formulas in full and sources: ``annpot/descriptors/README.md``.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from annpot.descriptors.base import Operator
+from annpot.descriptors.base import Operator, read_species, reading_recipe
 from annpot.descriptors.moments import (
     Central,
     Entry,
@@ -29,8 +29,6 @@ from annpot.descriptors.moments import (
     Row,
     products,
 )
-from annpot.elements import SYMBOLS
-from annpot.errors import FileFormatError
 from annpot.kernels.recipe import CHEBYSHEV, SQUEEZED
 from annpot.structures.structure import Array, Integers
 
@@ -45,7 +43,7 @@ class Expansion:
     order: int
     cutoff: float
     radial_order: int | None = None
-    """Of the angular part, if it resolves distances too."""
+    """Of the angular part: highest order n of ``phi_n``; None: as aenet."""
 
 
 def plain_and_weighted(weights_t: Sequence[float]) -> tuple[tuple[float, ...], ...]:
@@ -72,7 +70,7 @@ def legendre_matrix(order: int) -> Array:
 
 @dataclass(frozen=True)
 class Chebyshev:
-    """The descriptor for given species; parameters per central species.
+    """The part for given species, with parameters for each central species.
 
     Parameters
     ----------
@@ -227,41 +225,27 @@ class Chebyshev:
 
     @classmethod
     def from_dict(cls, recipe: Mapping[str, Any]) -> Chebyshev:
-        """Return the descriptor that `to_dict` described.
+        """Return the part that `to_dict` described.
 
         Raises
         ------
         FileFormatError
             If the recipe is malformed.
         """
-        try:
-            central = recipe["central"]
-            species = tuple(central)
-            if not species:
-                raise ValueError("no species")
-            descriptor = cls(
+        with reading_recipe("Chebyshev"):
+            species = read_species(recipe)
+            central_s = [recipe["central"][symbol] for symbol in species]
+            part = cls(
                 species=species,
-                radial_s=tuple(_expansion(central[s]["radial"]) for s in species),
-                angular_s=tuple(_expansion(central[s]["angular"]) for s in species),
-                weights_sct=tuple(_channels(central[s], species) for s in species),
+                radial_s=tuple(_expansion(c["radial"]) for c in central_s),
+                angular_s=tuple(_expansion(c["angular"]) for c in central_s),
+                weights_sct=tuple(_channels(c, species) for c in central_s),
                 mixed=bool(recipe.get("mixed", True)),
             )
-            descriptor.check_size()
-        except (
-            KeyError,
-            TypeError,
-            ValueError,
-            AttributeError,
-            OverflowError,
-        ) as error:
-            raise FileFormatError(
-                f"malformed Chebyshev descriptor: {error!r}"
-            ) from None
-        if not descriptor.cutoffs or not set(species) <= set(SYMBOLS[1:]):
-            raise FileFormatError(
-                "malformed Chebyshev descriptor: no part or no element"
-            )
-        return descriptor
+            part.check_size()
+            if not part.cutoffs:
+                raise ValueError("neither radial nor angular features")
+        return part
 
 
 def _expansion(part: Mapping[str, Any]) -> Expansion:

@@ -15,7 +15,7 @@ import numpy as np
 from ase.data import covalent_radii
 
 from annpot.elements import SYMBOLS
-from annpot.errors import InputError
+from annpot.errors import SettingsError
 from annpot.structures.structure import Array
 
 # Pauling's scale, H to Lr; 0 where no value is known (CRC Handbook of Chemistry and
@@ -117,11 +117,12 @@ def check_known(names: Sequence[str], species: Sequence[str], key: str) -> None:
 
     Raises
     ------
-    InputError
+    SettingsError
         If not.
     """
     unknown = sorted(set(names) - set(species))
     if unknown:
-        raise InputError(
-            f"{key}: {', '.join(unknown)} is not among the species {', '.join(species)}"
+        raise SettingsError(
+            key,
+            f"{', '.join(unknown)} is not among the species {', '.join(species)}",
         )

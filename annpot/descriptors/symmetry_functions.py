@@ -261,8 +261,8 @@ def _check_intervals(function: SymmetryFunction) -> None:
     low, high = function.theta_low, function.theta_high
     if not low < high or high - low > 360.0:
         raise ValueError(
-            f"theta_low {low:g} and theta_high {high:g}, expected an interval of at "
-            "most 360 degrees"
+            f"theta_low {low:g} and theta_high {high:g}, expected the lower first, at "
+            "most 360 degrees apart"
         )
     if (low < 0.0 and low != -high) or (high > 180.0 and low + high != 360.0):
         raise ValueError(

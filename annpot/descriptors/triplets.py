@@ -280,6 +280,7 @@ def _rows(sets: Sequence[Sequence[_Radial]]) -> RadialRows:
         else Bells()
         for row in rows
     ]
+    first_step_i, powers_sk, exponents_sk = _steps(bells_i)
     return RadialRows(
         first_g=_firsts([len(rows) for rows in rows_g]),
         kind_i=np.array([row[0].kind for row in rows], dtype=np.int64),
@@ -288,15 +289,22 @@ def _rows(sets: Sequence[Sequence[_Radial]]) -> RadialRows:
         count_i=np.array([len(row) for row in rows], dtype=np.int64),
         start_i=_firsts([len(part) for part in numbers])[:-1],
         parameters=np.array(list(itertools.chain(*numbers)), dtype=float),
-        first_step_i=_firsts([len(bells.powers) for bells in bells_i]),
-        powers_sk=np.array(
-            [pair for bells in bells_i for pair in bells.powers], dtype=np.int64
-        ).reshape(-1, 2),
-        exponents_sk=np.array(
-            [pair for bells in bells_i for pair in bells.exponents], dtype=float
-        ).reshape(-1, 2),
+        first_step_i=first_step_i,
+        powers_sk=powers_sk,
+        exponents_sk=exponents_sk,
         bell_i=np.array([k for bells in bells_i for k in bells.steps], dtype=np.int64),
         first_bell_i=_firsts([len(bells.steps) for bells in bells_i])[:-1],
+    )
+
+
+def _steps(plans: Sequence[Bells]) -> tuple[Integers, Integers, Array]:
+    """Return the first step of each plan, and the powers and exponents of all steps."""
+    powers = [pair for bells in plans for pair in bells.powers]
+    exponents = [pair for bells in plans for pair in bells.exponents]
+    return (
+        _firsts([len(bells.powers) for bells in plans]),
+        np.array(powers, dtype=np.int64).reshape(-1, 2),
+        np.array(exponents, dtype=float).reshape(-1, 2),
     )
 
 
@@ -343,6 +351,7 @@ def make_recipe(
         plan_bells([(eta, rs) for eta in part if eta != 0.0])
         for *_, rs, part in products
     ]
+    first_step_p, powers_sk, exponents_sk = _steps(bells_p)
     return TripletRecipe(
         rows=_rows([*radials_s, *(group.sides for group in groups)]),
         angular=_angular_table(groups),
@@ -362,13 +371,9 @@ def make_recipe(
         radial_p=np.array([a for a, *_ in products], dtype=np.int64),
         side_p=np.array([c for _, c, *_ in products], dtype=np.int64),
         rs_p=np.array([rs for *_, rs, _ in products], dtype=float),
-        first_step_p=_firsts([len(bells.powers) for bells in bells_p]),
-        powers_sk=np.array(
-            [pair for bells in bells_p for pair in bells.powers], dtype=np.int64
-        ).reshape(-1, 2),
-        eta_s=np.array(
-            [eta for bells in bells_p for eta, _ in bells.exponents], dtype=float
-        ),
+        first_step_p=first_step_p,
+        powers_sk=powers_sk,
+        eta_s=exponents_sk[:, 0].copy(),
         first_term_p=_firsts([len(part) for *_, part in products]),
         eta_i=np.array([eta for eta, _ in terms], dtype=float),
         bell_i=np.array(

@@ -120,32 +120,22 @@ def _row_of_product(A: Any, B: Any, a: int, degree: int, v: int, stride: int) ->
 
 
 @kernel
-def _set_products(s: int, l_max: int, recipe: Any, work: Any, A: Any) -> None:
-    """Set the products of the channels ``A`` in ``work.U``."""
+def _set_products(
+    s: int, l_max: int, recipe: Any, work: Any, A: Any, B: Any, both: bool
+) -> None:
+    """Set the products of channels ``A`` and ``B`` in ``work.U``.
+
+    With ``both`` those of B and A are added: the tangents if B is that of A.
+    """
     q, stride = 0, recipe.n_padded
     for block in range(recipe.block_si[s], recipe.block_si[s + 1]):
         start, stop = recipe.start_i[block], recipe.stop_i[block]
         for a in range(start, stop):
             for l in range(l_max + 1):  # noqa: E741
                 for v in range(a // WIDTH * WIDTH, stop, WIDTH):
-                    store(work.row, v, _row_of_product(A, A, a, l, v, stride))
-                for b in range(a, stop):
-                    U = work.row[b] - work.self_q[q + b - a]
-                    work.U[(q + b - a) * (l_max + 1) + l] = 0.5 * U
-            q += stop - a
-
-
-@kernel
-def _set_product_tangents(s: int, l_max: int, recipe: Any, work: Any, A: Any) -> None:
-    """Set the tangents of the products in ``work.U``, those of channels given."""
-    q, stride = 0, recipe.n_padded
-    for block in range(recipe.block_si[s], recipe.block_si[s + 1]):
-        start, stop = recipe.start_i[block], recipe.stop_i[block]
-        for a in range(start, stop):
-            for l in range(l_max + 1):  # noqa: E741
-                for v in range(a // WIDTH * WIDTH, stop, WIDTH):
-                    row = _row_of_product(A, work.Adot, a, l, v, stride)
-                    row = row + _row_of_product(work.Adot, A, a, l, v, stride)
+                    row = _row_of_product(A, B, a, l, v, stride)
+                    if both:
+                        row = row + _row_of_product(B, A, a, l, v, stride)
                     store(work.row, v, row)
                 for b in range(a, stop):
                     U = work.row[b] - work.self_q[q + b - a]
@@ -194,7 +184,7 @@ def add_features(
                     continue
                 _sum_group(g, l_max, pairs, neighbours, recipe, work)
                 _add_group(g, (l_max + 1) ** 2, recipe, work, G_f, f, A)
-            _set_products(s, l_max, recipe, work, A)
+            _set_products(s, l_max, recipe, work, A, A, False)
             _add_products(s, recipe, work, G_f, f)
 
 
@@ -556,5 +546,5 @@ def add_tangents(
                     n, g, l_max, pairs, neighbours, recipe, (V_nc, strain_cc), work
                 )
                 _add_group(g, n_lm, recipe, work, Gdot_f, f, work.Adot)
-            _set_product_tangents(s, l_max, recipe, work, A_ni[n])
+            _set_products(s, l_max, recipe, work, A_ni[n], work.Adot, True)
             _add_products(s, recipe, work, Gdot_f, f)

@@ -22,99 +22,40 @@ from typing import Any
 
 from annpot.kernels.compilation import compiled
 from annpot.kernels.cutoffs import exponential
-from annpot.kernels.environment import clear, load_block
+from annpot.kernels.environment import clear
 from annpot.kernels.lanes import (
     WIDTH,
     any_positive,
-    gather,
-    list_less,
     load,
     scatter,
     splat,
-    square_root,
     store,
     total,
-    where_first,
 )
 from annpot.kernels.radial import inline
+from annpot.kernels.triplet_factors import integer_power, set_angulars, set_radials
 from annpot.kernels.triplet_recipe import (
     COSINE,
     DX,
-    DY,
-    DZ,
     R_DOT,
     R_INVERSE,
     SIDE,
     SIDE_DOT,
     U_DOT,
     UX,
-    UY,
-    UZ,
     VX,
     R,
-    integer_power,
-    set_angulars,
-    set_radials,
+)
+from annpot.kernels.triplet_slots import (
+    list_near,
+    near_block,
+    place_neighbours,
+    scalars,
+    slots_of,
+    vectors,
 )
 
 kernel = compiled(fastmath={"contract"}, nogil=True, _nrt=False)
-
-
-@kernel
-def _place_neighbours(
-    n: int, neighbours: Any, recipe: Any, with_slopes: bool, work: Any
-) -> None:
-    """Give each neighbour of atom ``n`` a slot, and set its radial functions.
-
-    Behind those of each species come up to 15 that contribute nothing.
-    """
-    s = neighbours.species_n[n]
-    stride, base = work.stride, 0
-    for t in range(neighbours.n_species):
-        g = (n * neighbours.n_species + t) * neighbours.n_shells
-        first = neighbours.first_g[g]
-        count = neighbours.first_g[g + recipe.shell_s[s] + 1] - first
-        work.base_t[t], work.count_t[t] = base, count
-        for b in range(0, count, WIDTH):
-            i, r_far = base + b, recipe.r_far
-            u, r, r_inverse = load_block(neighbours.D_cp, first + b, count - b, r_far)
-            x, y, z = u
-            store(work.place, UX * stride + i, x)
-            store(work.place, UY * stride + i, y)
-            store(work.place, UZ * stride + i, z)
-            # far from all others, so that no r_jk is zero
-            far = splat(4.0 * r_far)
-            store(work.place, DX * stride + i, where_first(count - b, r * x, far))
-            store(work.place, DY * stride + i, r * y)
-            store(work.place, DZ * stride + i, r * z)
-            store(work.place, R * stride + i, r)
-            store(work.place, R_INVERSE * stride + i, r_inverse)
-        set_radials(
-            recipe.rows,
-            s,
-            (work.place, R * stride + base),
-            (work.radial, work.radial_slopes, base),
-            (count + WIDTH - 1) // WIDTH,
-            with_slopes,
-            work,
-        )
-        base += (count + WIDTH - 1) // WIDTH * WIDTH
-        _place_nobody(base, recipe, s, work)
-        base += WIDTH
-
-
-@inline
-def _place_nobody(i: int, recipe: Any, s: int, work: Any) -> None:
-    """Fill eight slots with neighbours that contribute nothing."""
-    zero = splat(0.0)
-    for row in range(U_DOT + 3):
-        store(work.place, row * work.stride + i, zero)
-    store(work.place, DX * work.stride + i, splat(4.0 * recipe.r_far))
-    store(work.place, R * work.stride + i, splat(recipe.r_far))
-    store(work.place, R_INVERSE * work.stride + i, splat(1.0 / recipe.r_far))
-    for a in range(recipe.n_radial_s[s]):
-        store(work.radial, a * work.stride + i, zero)
-        store(work.radial_slopes, a * work.stride + i, zero)
 
 
 @inline
@@ -138,82 +79,8 @@ def _species(recipe: Any, h: int, work: Any) -> Any:
 
 
 @inline
-def _scalars(work: Any, row: int, j: int) -> Any:
-    """Return three rows of slot ``j``."""
-    i, stride = row * work.stride + j, work.stride
-    return work.place[i], work.place[i + stride], work.place[i + 2 * stride]
-
-
-@inline
-def _vectors(work: Any, row: int, k: int) -> Any:
-    """Return three rows of eight slots from ``k`` on."""
-    i, stride = row * work.stride + k, work.stride
-    return (
-        load(work.place, i),
-        load(work.place, i + stride),
-        load(work.place, i + 2 * stride),
-    )
-
-
-@inline
 def _add_to(sums: Any, i: int, value: Any) -> None:
     store(sums, i, load(sums, i) + value)
-
-
-@inline
-def _near(source: Any, at: int, k: int, listed: Any, work: Any) -> Any:
-    """Return eight listed slots of a row, from number ``k`` of the list on."""
-    has_side, start, _ = listed
-    if has_side:
-        return gather(source, at, work.slot_k, k)
-    return load(source, at + start + k)
-
-
-@inline
-def _list_near(h: int, j: int, slots: Any, recipe: Any, work: Any) -> Any:
-    """List the neighbours k that are near ``j``; set r_jk and the cosines of those.
-
-    ``slots``: first slot k, the one behind the last, and one without a neighbour.
-    Without limit of r_jk, all are listed. Returns what `_near` needs, with the number
-    of those listed; the last eight of the list are filled up with nobody.
-    """
-    stride, place, triplet = work.stride, work.place, work.triplet
-    (ux, uy, uz), (x, y, z) = _scalars(work, UX, j), _scalars(work, DX, j)
-    has_side, reach = recipe.has_side_h[h], recipe.reach_h[h]
-    start, stop, nobody = slots
-    count = 0
-    for k in range(start, stop, WIDTH):
-        cosine = ux * load(place, UX * stride + k)
-        cosine = cosine + uy * load(place, UY * stride + k)
-        cosine = cosine + uz * load(place, UZ * stride + k)
-        if has_side:
-            dx, dy, dz = _vectors(work, DX, k)
-            dx, dy, dz = dx - x, dy - y, dz - z
-            square = dx * dx + dy * dy + dz * dz
-            store(work.across, k, square)
-            store(work.across, stride + k, cosine)
-            count = list_less(square, reach, k, work.table, work.slot_k, count)
-        else:
-            store(triplet, COSINE * stride + k - start, cosine)
-    if not has_side:
-        return has_side, start, stop - start
-    work.across[nobody], work.across[stride + nobody] = recipe.r_far**2, 0.0
-    for i in range(count, count + WIDTH):
-        work.slot_k[i] = nobody
-    for i in range(0, count, WIDTH):
-        side = square_root(gather(work.across, 0, work.slot_k, i))
-        store(triplet, SIDE * stride + i, side)
-        cosine = gather(work.across, stride, work.slot_k, i)
-        store(triplet, COSINE * stride + i, cosine)
-    return has_side, start, count
-
-
-@inline
-def _slots(t: int, v: int, j: int, work: Any) -> Any:
-    """Return the slots of k for `_list_near`: behind j, if of the same species."""
-    first, stop = work.base_t[v], work.base_t[v] + work.count_t[v]
-    nobody = first + (work.count_t[v] + WIDTH - 1) // WIDTH * WIDTH
-    return j + 1 if t == v else first, stop, nobody
 
 
 @inline
@@ -245,14 +112,14 @@ def _sum_group(h: int, n_species: int, recipe: Any, work: Any) -> None:
         n_active = _set_active(recipe, h, j, work)
         if n_active == 0:
             continue
-        near = _list_near(h, j, _slots(t, v, j, work), recipe, work)
+        near = list_near(h, j, slots_of(t, v, j, work), recipe, work)
         _set_factors(h, n_species, near[2], False, recipe, work)
         for m in range(n_active):
             p = work.active_m[m]
             a, c = recipe.radial_p[p] * stride, recipe.side_p[p] * stride
             f, last = work.radial[a + j], 0
             for k in range(0, near[2], WIDTH):
-                product = f * _near(work.radial, a, k, near, work)
+                product = f * near_block(work.radial, a, k, near, work)
                 if c >= 0:
                     product = product * load(work.side, c + k)
                 store(work.product, k, product)
@@ -283,7 +150,7 @@ def _set_common_bells(
     stride, common, rs = work.stride, work.common, recipe.rs_p[p]
     own = (work.place[R * stride + j] - rs) ** 2
     for k in range(0, count, WIDTH):
-        r = _near(work.place, R * stride, k, near, work) - rs
+        r = near_block(work.place, R * stride, k, near, work) - rs
         side = load(work.triplet, SIDE * stride + k) - rs
         store(common, row * stride + k, r * r + side * side + own)
     for step in range(first, last):
@@ -322,7 +189,7 @@ def add_features(
             s, f = neighbours.species_n[n], feature_n[n]
             if recipe.first_group_s[s] == recipe.first_group_s[s + 1]:
                 continue
-            _place_neighbours(n, neighbours, recipe, False, work)
+            place_neighbours(n, neighbours, recipe, False, work)
             for h in range(recipe.first_group_s[s], recipe.first_group_s[s + 1]):
                 first = recipe.first_entry_p[recipe.first_product_h[h]]
                 last = recipe.first_entry_p[recipe.first_product_h[h + 1]]
@@ -386,17 +253,18 @@ def _slopes(
     """Return dE/dr_ij, dE/dr_ik, dE/dr_jk and dE/dcos of eight triplets."""
     zero, stride = splat(0.0), work.stride
     by_j, by_k, by_side, by_cosine = zero, zero, zero, zero
-    r_j, r_k = work.place[R * stride + j], _near(work.place, R * stride, k, near, work)
+    r_j = work.place[R * stride + j]
+    r_k = near_block(work.place, R * stride, k, near, work)
     for m in range(n_active):
         p = work.active_m[m]
         a, c = recipe.radial_p[p] * stride, recipe.side_p[p]
-        g = _near(work.radial, a, k, near, work)
+        g = near_block(work.radial, a, k, near, work)
         if not any_positive(g):
             continue
         row = _common_row(h, p, recipe)
         value, slope, decay = _contract_terms(p, first_entry, row, k, recipe, work)
         f, dfdr = work.radial[a + j], work.radial_slopes[a + j]
-        dgdr = _near(work.radial_slopes, a, k, near, work)
+        dgdr = near_block(work.radial_slopes, a, k, near, work)
         if c >= 0:
             side = load(work.side, c * stride + k)
             dside = load(work.side_slopes, c * stride + k)
@@ -432,9 +300,9 @@ def _set_across(
         if has_side:
             by_side = by_side / load(work.triplet, SIDE * stride + k)
         cosine = load(work.triplet, COSINE * stride + k)
-        r_k = _near(work.place, R * stride, k, near, work)
+        r_k = near_block(work.place, R * stride, k, near, work)
         across_j = by_cosine * inverse_j
-        across_k = by_cosine * _near(work.place, R_INVERSE * stride, k, near, work)
+        across_k = by_cosine * near_block(work.place, R_INVERSE * stride, k, near, work)
         along = along + by_j - cosine * across_j + by_side * r_j
         along_k = by_k - cosine * across_k + by_side * r_k
         across_j, across_k = across_j - by_side * r_k, across_k - by_side * r_j
@@ -467,17 +335,17 @@ def _add_gradients(h: int, n_species: int, recipe: Any, work: Any) -> None:
         n_active = _set_active(recipe, h, j, work)
         if n_active == 0:
             continue
-        slots = _slots(t, v, j, work)
-        near = _list_near(h, j, slots, recipe, work)
+        slots = slots_of(t, v, j, work)
+        near = list_near(h, j, slots, recipe, work)
         _set_factors(h, n_species, near[2], True, recipe, work)
         start, stop, _ = slots
         if near[0]:
             _clear_across(start, stop, work)
         along = _set_across(h, j, near, n_active, first_entry, recipe, work)
-        x, y, z = _scalars(work, UX, j)
+        x, y, z = scalars(work, UX, j)
         gx, gy, gz = along * x, along * y, along * z
         for k in range(start, stop, WIDTH):
-            ux, uy, uz = _vectors(work, UX, k)
+            ux, uy, uz = vectors(work, UX, k)
             along_k, across_j = load(across, k), load(across, stride + k)
             across_k = load(across, 2 * stride + k)
             gx, gy, gz = gx + across_j * ux, gy + across_j * uy, gz + across_j * uz
@@ -527,7 +395,7 @@ def add_forces(
             s, f = neighbours.species_n[n], feature_n[n]
             if recipe.first_group_s[s] == recipe.first_group_s[s + 1]:
                 continue
-            _place_neighbours(n, neighbours, recipe, True, work)
+            place_neighbours(n, neighbours, recipe, True, work)
             clear(work.gradient, len(work.gradient) // WIDTH)
             for h in range(recipe.first_group_s[s], recipe.first_group_s[s + 1]):
                 first = recipe.first_entry_p[recipe.first_product_h[h]]
@@ -558,8 +426,8 @@ def _place_velocities(
                     v += place[(DX + b) * stride + i] * strain_cc[b, c]
                 place[(VX + c) * stride + i] = v
         for k in range(base, base + work.count_t[t], WIDTH):
-            ux, uy, uz = _vectors(work, UX, k)
-            vx, vy, vz = _vectors(work, VX, k)
+            ux, uy, uz = vectors(work, UX, k)
+            vx, vy, vz = vectors(work, VX, k)
             r_dot = ux * vx + uy * vy + uz * vz
             inverse = load(place, R_INVERSE * stride + k)
             store(place, R_DOT * stride + k, r_dot)
@@ -575,14 +443,14 @@ def _place_velocities(
 def _set_rates(j: int, slots: Any, work: Any) -> None:
     """Set the rates of the cosine and of r_jk^2 / 2 for all slots of k."""
     stride, across = work.stride, work.across
-    (x, y, z), (p, q, s) = _scalars(work, UX, j), _scalars(work, U_DOT, j)
-    (dx, dy, dz), (vx, vy, vz) = _scalars(work, DX, j), _scalars(work, VX, j)
+    (x, y, z), (p, q, s) = scalars(work, UX, j), scalars(work, U_DOT, j)
+    (dx, dy, dz), (vx, vy, vz) = scalars(work, DX, j), scalars(work, VX, j)
     start, stop, nobody = slots
     for k in range(start, stop, WIDTH):
-        (a, b, c), (ka, kb, kc) = _vectors(work, UX, k), _vectors(work, U_DOT, k)
+        (a, b, c), (ka, kb, kc) = vectors(work, UX, k), vectors(work, U_DOT, k)
         cosine = a * p + b * q + c * s + ka * x + kb * y + kc * z
         store(across, k, cosine)
-        (a, b, c), (ka, kb, kc) = _vectors(work, DX, k), _vectors(work, VX, k)
+        (a, b, c), (ka, kb, kc) = vectors(work, DX, k), vectors(work, VX, k)
         side = (a - dx) * (ka - vx) + (b - dy) * (kb - vy) + (c - dz) * (kc - vz)
         store(across, stride + k, side)
     across[nobody], across[stride + nobody] = 0.0, 0.0
@@ -598,13 +466,13 @@ def _sum_tangents(h: int, n_species: int, recipe: Any, work: Any) -> None:
         n_active = _set_active(recipe, h, j, work)
         if n_active == 0:
             continue
-        slots = _slots(t, v, j, work)
-        near = _list_near(h, j, slots, recipe, work)
+        slots = slots_of(t, v, j, work)
+        near = list_near(h, j, slots, recipe, work)
         _set_factors(h, n_species, near[2], True, recipe, work)
         _set_rates(j, slots, work)
         if near[0]:
             for k in range(0, near[2], WIDTH):
-                rate = _near(work.across, stride, k, near, work)
+                rate = near_block(work.across, stride, k, near, work)
                 rate = rate / load(work.triplet, SIDE * stride + k)
                 store(work.triplet, SIDE_DOT * stride + k, rate)
         for m in range(n_active):
@@ -652,8 +520,8 @@ def _set_products(p: int, j: int, near: Any, recipe: Any, work: Any) -> int:
     a, c = recipe.radial_p[p] * stride, recipe.side_p[p] * stride
     f, f_dot = work.radial[a + j], work.radial_slopes[a + j]
     for k in range(0, near[2], WIDTH):
-        g = _near(work.radial, a, k, near, work)
-        g_dot = _near(work.radial_slopes, a, k, near, work)
+        g = near_block(work.radial, a, k, near, work)
+        g_dot = near_block(work.radial_slopes, a, k, near, work)
         product, rate = f * g, f * g_dot + f_dot * g
         last = k + WIDTH if any_positive(g) else last
         if c >= 0:
@@ -665,7 +533,7 @@ def _set_products(p: int, j: int, near: Any, recipe: Any, work: Any) -> int:
             _set_exponent_rate(p, j, k, near, recipe, work)
         store(work.product, 4 * stride + k, product)
         store(work.product, stride + k, rate)
-        store(work.product, k, product * _near(work.across, 0, k, near, work))
+        store(work.product, k, product * near_block(work.across, 0, k, near, work))
     return last
 
 
@@ -676,8 +544,8 @@ def _set_exponent_rate(
     """Set the rate of the sum of squares of three sides, less rs."""
     stride, place, rs = work.stride, work.place, recipe.rs_p[p]
     own = (place[R * stride + j] - rs) * place[R_DOT * stride + j]
-    r = _near(place, R * stride, k, near, work) - rs
-    rate = r * _near(place, R_DOT * stride, k, near, work) + own
+    r = near_block(place, R * stride, k, near, work) - rs
+    rate = r * near_block(place, R_DOT * stride, k, near, work) + own
     side = load(work.triplet, SIDE * stride + k) - rs
     rate = rate + side * load(work.triplet, SIDE_DOT * stride + k)
     store(work.product, 5 * stride + k, rate + rate)
@@ -704,7 +572,7 @@ def add_tangents(
             strain_cc = work.nothing_cc
             if len(strain_scc) > 0:
                 strain_cc = strain_scc[structure_n[n]]
-            _place_neighbours(n, neighbours, recipe, True, work)
+            place_neighbours(n, neighbours, recipe, True, work)
             _place_velocities(n, neighbours, recipe, V_nc, strain_cc, work)
             for h in range(recipe.first_group_s[s], recipe.first_group_s[s + 1]):
                 first = recipe.first_entry_p[recipe.first_product_h[h]]
@@ -747,7 +615,7 @@ def set_jacobian(
         size = (jacobian.first_n[m + 1] - jacobian.first_n[m]) // (
             3 * n_rows + (9 if jacobian.has_strain else 0)
         )
-        _place_neighbours(n, neighbours, recipe, True, work)
+        place_neighbours(n, neighbours, recipe, True, work)
         for h in range(recipe.first_group_s[s], recipe.first_group_s[s + 1]):
             first = recipe.first_entry_p[recipe.first_product_h[h]]
             last = recipe.first_entry_p[recipe.first_product_h[h + 1]]

@@ -16,8 +16,9 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import ListedColormap, Normalize
 from matplotlib.figure import Figure
 
+from annpot.descriptors.labels import group_labels
 from annpot.plotting.canvas import ANGSTROM, new_figure, sequence_of, styled
-from annpot.plotting.labels import agree, group_labels, shorten, units_of
+from annpot.plotting.labels import agree, shorten, units_of
 from annpot.responses import Response
 from annpot.structures.structure import Array
 

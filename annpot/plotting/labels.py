@@ -1,4 +1,4 @@
-"""The names of features, taken apart so that axes and legends can show them."""
+"""The names of features, as axes and legends show them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from matplotlib.axes import Axes
 
+from annpot.descriptors.labels import take_apart
 from annpot.plotting.canvas import ANGSTROM
 
 MAX_RUNS = 10
@@ -22,19 +23,6 @@ UNITS = {
     "theta_low": "°",
 }
 """Of the parameters of symmetry functions; the others have none."""
-
-
-def group_labels(labels: Sequence[str]) -> dict[str, list[tuple[int, str]]]:
-    """Return the features of each kind: their number, and the rest of their name.
-
-    The kind is the name without its numbers: ``radial weighted`` for
-    ``radial 3 weighted``, of which the rest is ``3``.
-    """
-    groups: dict[str, list[tuple[int, str]]] = {}
-    for f, label in enumerate(labels):
-        kind, name = _take_apart(label)
-        groups.setdefault(kind, []).append((f, name))
-    return groups
 
 
 def shorten(names: Sequence[str]) -> list[str]:
@@ -56,16 +44,6 @@ def _places(names: Sequence[str]) -> list[tuple[str, ...]]:
     return list(zip(*(name.split() for name in names), strict=False))
 
 
-def _take_apart(label: str) -> tuple[str, str]:
-    words = label.split()
-    kind = [word for word in words if not _is_number(word)]
-    return " ".join(kind), " ".join(filter(_is_number, words))
-
-
-def _is_number(word: str) -> bool:
-    return word.rstrip(",").isdecimal() or "=" in word or word == "of"
-
-
 def units_of(names: Sequence[str]) -> str:
     """Return the units of the parameters in names such as ``eta=0.3 r_s=2``."""
     found = [word.split("=")[0] for name in names for word in name.split()]
@@ -79,7 +57,7 @@ def runs_of(labels: Sequence[str]) -> list[tuple[str, int, int]]:
 
     If they are many, as where species alternate, only the first words of their names.
     """
-    kinds = [_take_apart(label)[0] for label in labels]
+    kinds = [take_apart(label)[0] for label in labels]
     runs = _runs(kinds)
     return runs if len(runs) <= MAX_RUNS else _runs([kind.split()[0] for kind in kinds])
 

@@ -2,7 +2,12 @@
 
 from annpot.settings.behler import BehlerSettings
 from annpot.settings.chebyshev import AngularSettings, ChebyshevSettings
-from annpot.settings.loading import load_settings, read_override, require_structures
+from annpot.settings.loading import (
+    load_settings,
+    locate,
+    read_override,
+    require_structures,
+)
 from annpot.settings.models import (
     AdamSettings,
     DescriptorSettings,
@@ -33,6 +38,7 @@ __all__ = [
     "commented_yaml",
     "json_schema",
     "load_settings",
+    "locate",
     "read_override",
     "require_structures",
     "settings_reference",

@@ -17,6 +17,8 @@ from annpot.errors import InputError, did_you_mean
 KeyPath = tuple[str | int, ...]
 """The keys and list positions that lead to a value."""
 
+HDF5 = b"\x89HDF\r\n\x1a\n"
+"""How files in the annpot format begin."""
 MAX_BYTES = 10_000_000
 MAX_DEPTH = 50
 MAX_REPEATED = 10_000
@@ -107,6 +109,11 @@ def _read(path: Path) -> str:
         raise InputError(
             f"{path}: larger than {MAX_BYTES // 10**6} MB, expected a YAML file "
             "(long lists of files: use patterns or 'names')"
+        )
+    if data.startswith(HDF5):
+        raise InputError(
+            f"{path}: an HDF5 file, expected settings in YAML; 'annpot train -i' reads "
+            "a fingerprint set"
         )
     try:
         return data.decode("utf-8-sig")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Collection, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from annpot.errors import InputError
+from annpot.errors import InputError, SettingsError
 from annpot.settings.document import (
     Document,
     KeyPath,
@@ -61,6 +62,24 @@ def load_settings(
     if problems:
         raise InputError(_report(problems, _Sources(path, document.lines, options)))
     return settings
+
+
+def locate(
+    error: SettingsError, path: Path | None, options: Collection[str]
+) -> InputError:
+    """Return an error that also names the line, or the option, of the setting.
+
+    Parameters
+    ----------
+    path, options
+        What the settings were loaded from; options by dotted key.
+    """
+    words = re.findall(r"\[(\d+)\]|([^.\[\]]+)", error.key)
+    key = tuple(int(number) if number else name for number, name in words)
+    document = Document() if path is None else load_document(path)
+    given = [tuple(option.split(".")) for option in options]
+    sources = _Sources(path, document.lines, given)
+    return InputError(sources.locate(Problem(key, error.text))[1])
 
 
 def read_override(text: str) -> tuple[str, object]:

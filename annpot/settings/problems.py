@@ -15,7 +15,6 @@ from annpot.settings.schema import Schema, children, choices, describe, find
 MAX_FOUND = 60
 """Longest value that is shown in full, characters."""
 
-
 _WORDED = ("missing", "extra_forbidden", "value_error")
 """Pydantic's errors that are about a key as such, whatever the form of its value."""
 

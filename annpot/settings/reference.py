@@ -38,9 +38,8 @@ def _sections(
     schema: Schema, path: KeyPath, kind: str
 ) -> Iterator[tuple[KeyPath, Schema, str]]:
     """Yield the sections, outer ones first, with their schemas and their kind."""
-    kind_schema = children(schema).get("type", {})
-    if "const" in kind_schema:
-        kind = f" of type `{kind_schema['const']}`"
+    if name := _kind_of(schema):
+        kind = f" of type `{name}`"
     yield path, schema, kind
     for name, child in children(schema).items():
         here = (*path, name)
@@ -53,6 +52,11 @@ def _sections(
             if isinstance(inner, dict) and children(inner):
                 last = "Ti" if "additionalProperties" in form else 0
                 yield from _sections(inner, (*here, last), kind)
+
+
+def _kind_of(section: Schema) -> str:
+    """Return the type that a section is for, if it is for one."""
+    return str(children(section).get("type", {}).get("const", ""))
 
 
 def _about(schema: Schema) -> str:
@@ -99,11 +103,14 @@ def _entry(name: str, schema: Schema, indent: int) -> Iterator[str]:
         break_long_words=False,
         break_on_hyphens=False,
     )
-    alone = own_sections(schema)[:1]
-    groups = {} if alone else _list_of_sections(schema)
-    if alone or groups:
+    sections = own_sections(schema)
+    for other in sections[1:]:
+        kind = _kind_of(other)
+        yield f"{pad}# Keys of type {kind} are in 'annpot schema --reference'."
+    groups = {} if sections else _list_of_sections(schema)
+    if sections or groups:
         yield f"{pad}{name}:"
-        for child_name, child in children({"anyOf": alone}).items():
+        for child_name, child in children({"anyOf": sections[:1]}).items():
             yield from _entry(child_name, child, indent + 2)
         yield from _as_list_item(groups, indent + 2)
     elif schema.get("default") in (None, {}):

@@ -185,6 +185,25 @@ CASES = {
         2,
         "Fe is not among the species Ti, O",
     ),
+    "wrong when used": (
+        write(
+            "structures: train\nspecies: [Ti]\ndescriptor:\n- {type: behler}\n"
+            "- central: {Fe: {}}\n",
+            "in.yaml",
+        ),
+        "generate",
+        2,
+        "in.yaml, line 5: descriptor[1].central: Fe is not among the species Ti",
+    ),
+    "option wrong when used": (
+        nothing,
+        [
+            *"generate --set".split(),
+            "descriptor={type: behler, functions: [{type: 2}]}",
+        ],
+        2,
+        "option descriptor.functions[0]: type G2 needs eta",
+    ),
     "cutoff 0": (nothing, "generate --set descriptor.radial.cutoff=0", 2, "number > 0"),
     "order 200": (nothing, "generate --set descriptor.radial.order=200", 2, "<= 100"),
     # files of annpot
@@ -195,6 +214,12 @@ CASES = {
         f"predict -p fingerprints.h5 {TEST}",
         1,
         "'fingerprints.h5' is a fingerprint set, expected a potential",
+    ),
+    "set as settings": (
+        nothing,
+        "train fingerprints.h5",
+        2,
+        "fingerprints.h5: an HDF5 file, expected settings in YAML; 'annpot train -i'",
     ),
     "potential as set": (
         nothing,
@@ -276,8 +301,8 @@ CASES = {
     "layers": (
         nothing,
         ["train", SET, "train.hidden={Ti: [3]}"],
-        1,
-        "train.hidden: no layers for O",
+        2,
+        "option train.hidden: no layers for O",
     ),
     # files to predict
     "nothing to predict": (nothing, "predict", 2, "no structure files given"),

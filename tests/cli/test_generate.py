@@ -72,6 +72,20 @@ def test_summary_names_what_went_in(work):
     )
 
 
+def test_features_are_summarised_by_kind_in_columns(work):
+    descriptor = "descriptor={type: behler, cutoff: 3.5, angular: {n: 1, zeta: [1]}}"
+    result = run("generate", "-o", "b.h5", "--set", descriptor, folder=work)
+    rows = [line.split() for line in result.stdout.splitlines() if " G" in line]
+    assert [row[1:3] for row in rows if row[0] == "Ti"] == [
+        ["G2", "O"],
+        ["G2", "Ti"],
+        ["G5", "O-O"],
+        ["G5", "O-Ti"],
+        ["G5", "Ti-Ti"],
+    ]
+    assert all(float(row[3]) <= float(row[4]) and row[6] == "to" for row in rows)
+
+
 def test_species_are_found_if_not_given(work):
     text = (work / "in.yaml").read_text().replace("species: [Ti, O]\n", "")
     (work / "in.yaml").write_text(text)
