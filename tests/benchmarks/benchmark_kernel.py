@@ -174,24 +174,19 @@ def silicon():
 
 
 def energy_and_forces():
-    """Print the cost of potentials: aenet's set from small to large, resolved sets."""
-    potential = make_potential(
-        describe((16, 8.0), (4, 6.5)), (15, 15), rutile((4,) * 3)
-    )
+    """Print the cost of potentials: aenet's set from small to large, resolved ones."""
+    small = rutile((4, 4, 6))
+    potential = make_potential(describe((16, 8.0), (4, 6.5)), (15, 15), small)
     for repeats in ((2, 2, 4), (4, 4, 10), (9, 9, 20), (19, 19, 46)):
         time_potential("aenet's set", potential, rutile(repeats))
-    four = ChebyshevSettings.model_validate(
-        {"angular": {"order": 4, "radial_order": 3}}
-    )
-    for name, settings in (
-        ("4 radial, l <= 4", four),
-        ("default", ChebyshevSettings()),
-    ):
+    keys = {"angular": {"order": 4, "radial_order": 3}}
+    four, default = ChebyshevSettings.model_validate(keys), ChebyshevSettings()
+    for name, settings in (("4 radial, l <= 4", four), ("default", default)):
         descriptor = make_descriptor([settings], ("Si",))
         potential = make_potential(descriptor, (30, 30), silicon())
         time_potential(f"resolved, {name}, Si", potential, silicon())
-    descriptor = make_descriptor([ChebyshevSettings()], SPECIES)
-    potential = make_potential(descriptor, (120, 120), rutile((4, 4, 6)))
+    descriptor = make_descriptor([default], SPECIES)
+    potential = make_potential(descriptor, (120, 120), small)
     time_potential("resolved, default, TiO2, 4 members", potential, rutile((5, 5, 8)))
 
 
