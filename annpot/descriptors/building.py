@@ -86,12 +86,14 @@ def make_chebyshev(
 
 
 def _angular(settings: AngularSettings, n_channels: int) -> Expansion:
-    order = settings.radial_order
-    if order == "auto":
-        order = max(0, min(FUNCTIONS // n_channels, MAX_RADIAL) - 1)
-    return Expansion(
-        settings.order, settings.cutoff, None if order == "none" else order
-    )
+    radial_order: int | None
+    if settings.radial_order == "none":
+        radial_order = None
+    elif settings.radial_order == "auto":
+        radial_order = max(0, min(FUNCTIONS // n_channels, MAX_RADIAL) - 1)
+    else:
+        radial_order = settings.radial_order
+    return Expansion(settings.order, settings.cutoff, radial_order)
 
 
 def _channels(

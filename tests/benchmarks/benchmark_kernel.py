@@ -10,15 +10,18 @@ os.environ["ANNPOT_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
 import time
 
 import numpy as np
+from ase.build import bulk
 from systems import aenet_descriptor
 from triple_loop import features_and_forces
 
+from annpot.descriptors.building import make_descriptor
 from annpot.descriptors.chebyshev import Expansion
 from annpot.extrapolation import fit_domain
 from annpot.networks import initial_network
 from annpot.pairs import find_pairs
 from annpot.potential import assemble
 from annpot.scaling import fit_zscore
+from annpot.settings import ChebyshevSettings
 from annpot.structures.structure import Structure, stack
 
 SPECIES = ("Ti", "O")
@@ -121,36 +124,75 @@ def compare(radial, angular, n_plain, goal):
     )
 
 
-def energy_and_forces():
-    """Print the cost of a potential without search for neighbours, and its scaling."""
-    descriptor = describe((16, 8.0), (4, 6.5))
+def make_potential(descriptor, hidden, structure):
+    """Return a potential with random networks."""
     rng = np.random.default_rng(2)
-    n_features = int(descriptor.n_features_s[0])
-    networks = [initial_network((n_features, 15, 15, 1), "tanh", rng) for _ in SPECIES]
-    start = stack([rutile((4, 4, 6))], SPECIES)
+    networks = [
+        initial_network((int(n), *hidden, 1), "silu", rng)
+        for n in descriptor.n_features_s
+    ]
+    start = stack([structure], descriptor.species)
     features = descriptor.compute_features(start, find_pairs(start, descriptor.cutoffs))
     domains = [fit_domain(G_nf, 1e-4) for G_nf in features.blocks(features.G_f)]
-    potential = assemble(
+    return assemble(
         descriptor,
         networks,
         [fit_zscore(domain.statistics) for domain in domains],
         domains,
-        reference_energies=np.zeros(2),
+        reference_energies=np.zeros(len(networks)),
         energy_shift=0.0,
         energy_scale=1.0,
-        shortest_st=np.full((2, 2), np.inf),
+        shortest_st=np.full((len(networks),) * 2, np.inf),
         provenance={},
     )
+
+
+def time_potential(name, potential, structure):
+    """Print the cost of energy and forces, without and with search for neighbours."""
+    batch = stack([structure], potential.species)
+    cutoffs = potential.descriptor.cutoffs
+    neighbours, search = best(lambda: find_pairs(batch, cutoffs), 2)
+    _, seconds = best(lambda: potential.evaluate(batch, neighbours))
+    per_atom = 1e6 / batch.n_atoms
+    print(
+        f"{name}, {batch.n_atoms} atoms, {len(neighbours.j_p) / batch.n_atoms:.0f} "
+        f"neighbours, {potential.descriptor.n_features_s.max()} features: energy and "
+        f"forces {per_atom * seconds:.2f} us/atom, search {per_atom * search:.2f}"
+    )
+
+
+def silicon():
+    """Return rattled silicon."""
+    atoms = bulk("Si", "diamond", a=5.43, cubic=True).repeat(7)
+    atoms.rattle(0.05, seed=1)
+    return Structure(
+        tuple(atoms.symbols),
+        atoms.positions.copy(),
+        np.array(atoms.cell),
+        np.ones(3, dtype=bool),
+    )
+
+
+def energy_and_forces():
+    """Print the cost of potentials: aenet's set from small to large, resolved sets."""
+    potential = make_potential(
+        describe((16, 8.0), (4, 6.5)), (15, 15), rutile((4,) * 3)
+    )
     for repeats in ((2, 2, 4), (4, 4, 10), (9, 9, 20), (19, 19, 46)):
-        batch = stack([rutile(repeats)], SPECIES)
-        neighbours, search = best(lambda b=batch: find_pairs(b, descriptor.cutoffs), 2)
-        _, seconds = best(lambda b=batch, n=neighbours: potential.evaluate(b, n))
-        per_atom = 1e6 / batch.n_atoms
-        print(
-            f"{batch.n_atoms:7d} atoms, {len(neighbours.j_p) / batch.n_atoms:.0f} "
-            f"neighbours: energy and forces {per_atom * seconds:.2f} us/atom, search "
-            f"{per_atom * search:.2f} us/atom"
-        )
+        time_potential("aenet's set", potential, rutile(repeats))
+    four = ChebyshevSettings.model_validate(
+        {"angular": {"order": 4, "radial_order": 3}}
+    )
+    for name, settings in (
+        ("4 radial, l <= 4", four),
+        ("default", ChebyshevSettings()),
+    ):
+        descriptor = make_descriptor([settings], ("Si",))
+        potential = make_potential(descriptor, (30, 30), silicon())
+        time_potential(f"resolved, {name}, Si", potential, silicon())
+    descriptor = make_descriptor([ChebyshevSettings()], SPECIES)
+    potential = make_potential(descriptor, (120, 120), rutile((4, 4, 6)))
+    time_potential("resolved, default, TiO2, 4 members", potential, rutile((5, 5, 8)))
 
 
 if __name__ == "__main__":
