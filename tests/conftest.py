@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
+from commands import run
 
 EXAMPLE = Path(__file__).parent.parent / "examples" / "tio2"
 
@@ -26,19 +25,6 @@ train:
   members: 1
   epochs: 15
 """
-
-
-def run(*arguments, folder=None):
-    """Run annpot and return click's result, stdout and stderr apart."""
-    from annpot.cli.main import annpot
-
-    before = Path.cwd()
-    try:
-        if folder is not None:
-            os.chdir(folder)
-        return CliRunner().invoke(annpot, [str(a) for a in arguments])
-    finally:
-        os.chdir(before)
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from conftest import run
+from commands import run
 
 from annpot import memory, posing
 from annpot.fingerprints import load_set

@@ -12,7 +12,7 @@ import time
 import h5py
 import numpy as np
 import pytest
-from conftest import run
+from commands import run
 
 TRAIN, TEST = "train/structure0001.xsf", "test/structure0195.xsf"
 DESCRIPTOR = "descriptor: {radial: {order: 2, cutoff: 3.0}, angular: {order: 1}}\n"

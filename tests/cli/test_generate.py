@@ -3,7 +3,7 @@ import json
 import h5py
 import numpy as np
 import pytest
-from conftest import run
+from commands import run
 
 from annpot.fingerprints import load_features, load_set
 from annpot.pairs import find_pairs

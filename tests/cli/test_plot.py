@@ -8,7 +8,7 @@ import sys
 
 import numpy as np
 import pytest
-from conftest import run
+from commands import run
 
 from annpot.comparison import read_comparison
 from annpot.fingerprints import load_features, load_set

@@ -3,7 +3,7 @@ import json
 import ase.io
 import numpy as np
 import pytest
-from conftest import run
+from commands import run
 
 from annpot import Calculator
 from annpot.structures.reading import read_structures

@@ -6,7 +6,7 @@ import sys
 
 import numpy as np
 import pytest
-from conftest import run
+from commands import run
 
 from annpot.fingerprints import load_set
 from annpot.potential import Potential
