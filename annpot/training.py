@@ -34,6 +34,8 @@ class Epoch:
     """The state after an epoch."""
 
     number: int
+    member: int
+    """Counted from 1, as epochs are; those run on from member to member."""
     loss: float
     train: Errors
     validation: Errors
@@ -87,7 +89,7 @@ class _Trainer:
         self.training, self.validation = training, validation
         self.settings, self.on_epoch = settings, on_epoch
         self.start = time.monotonic()
-        self.n_epochs = 0
+        self.n_epochs = self.member = 0
         self.reason = "all epochs done"
         self.kept: list[tuple[Epoch, Array]] = []
         """Epoch and weights of each member so far."""
@@ -95,7 +97,14 @@ class _Trainer:
 
     def begin_member(self) -> None:
         """Start to look for the best weights of a further member."""
+        self.member += 1
         self._best_loss = np.inf
+
+    def interrupt(self) -> None:
+        """End; a member that is not done would spoil the average of those that are."""
+        self.reason = "interrupted"
+        if len(self.kept) > 1 and np.isfinite(self._best_loss):
+            self.kept.pop()
 
     def step(self, weights_w: Array, loss: float, values: Values) -> bool:
         """Judge the weights after an epoch; return whether to go on."""
@@ -112,6 +121,7 @@ class _Trainer:
         better = held_loss < self._best_loss
         epoch = Epoch(
             number=self.n_epochs,
+            member=self.member,
             loss=loss,
             train=_errors(self.training, values),
             validation=_errors(held_out, held_values)
@@ -129,8 +139,8 @@ class _Trainer:
         return self._goes_on(epoch)
 
     def _goes_on(self, epoch: Epoch) -> bool:
-        patience, member = self.settings.patience, max(1, len(self.kept))
-        limit = (self.settings.time_limit or np.inf) * member / self.settings.members
+        patience, members = self.settings.patience, self.settings.members
+        limit = (self.settings.time_limit or np.inf) * self.member / members
         if epoch.seconds > limit:
             self.reason = "time limit"
         elif (
@@ -183,7 +193,7 @@ def train(
             _optimise(trainer, start_w, epochs, order_rng)
             start_w = model.restart(weights_rng).flatten()
     except KeyboardInterrupt:
-        trainer.reason = "interrupted"
+        trainer.interrupt()
     if not trainer.kept:
         raise TrainingError(
             f"'{fingerprints.path}': no epoch was finished: {trainer.reason}; please "

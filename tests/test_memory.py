@@ -22,9 +22,9 @@ GB = 10**9
         ("500M", 500_000_000),
         (" 1.5 g ", 1_500_000_000),
         ("512MiB", 512 << 20),
-        ("64k", 64_000),
+        ("6400k", 6_400_000),
         ("1Ti", 1 << 40),
-        (123456, 123456),
+        (12345678, 12345678),
         (None, None),
     ],
 )
@@ -33,7 +33,7 @@ def test_sizes(text, expected):
 
 
 @pytest.mark.parametrize(
-    "text", ["8 apples", "-1G", "", "G", "1.2.3G", "8Gib/s", 0, 1.5]
+    "text", ["8 apples", "-1G", "", "G", "1.2.3G", "8Gib/s", 0, 8, 1.5]
 )
 def test_a_wrong_size_is_one_line(text):
     with pytest.raises(InputError, match=r"train\.memory: expected") as error:

@@ -13,6 +13,7 @@ from systems import DESCRIPTOR, SPECIES, SYSTEMS, as_species
 from annpot.comparison import Comparison
 from annpot.descriptors import Chebyshev, Descriptor
 from annpot.descriptors.behler_sets import make_behler
+from annpot.descriptors.building import make_descriptor
 from annpot.descriptors.chebyshev import Expansion, plain_and_weighted
 from annpot.descriptors.labels import group_labels
 from annpot.distributions import compute_distributions, dual_series
@@ -27,7 +28,7 @@ from annpot.plotting.learning import figure_of_learning
 from annpot.plotting.parity import figure_of_parity
 from annpot.responses import compute_responses
 from annpot.scaling import compute_statistics
-from annpot.settings import BehlerSettings
+from annpot.settings import BehlerSettings, ChebyshevSettings
 from annpot.structures.structure import stack
 
 RADIAL_CUTOFF, ANGULAR_CUTOFF = 4.3, 3.6
@@ -221,14 +222,25 @@ def many(n_species, n_features, seed=0):
     return G_nf_of, labels
 
 
+def many_resolved(radial_order):
+    """Return features with the names of a resolved descriptor of two species."""
+    settings = ChebyshevSettings.model_validate(
+        {"angular": {"radial_order": radial_order}}
+    )
+    descriptor = make_descriptor([settings], ("Ti", "O"))
+    labels = {symbol: descriptor.labels(symbol) for symbol in descriptor.species}
+    rng = np.random.default_rng(1)
+    return {s: rng.normal(size=(50, len(names))) for s, names in labels.items()}, labels
+
+
 def picture_of_features(n_species, n_features):
     return figure_of_features(*many(n_species, n_features))
 
 
-def picture_of_correlation(n_species, n_features, importance):
-    G_nf_of, labels = many(n_species, n_features)
+def picture_of_correlation(features, importance):
+    G_nf_of, labels = features
     statistics = {symbol: compute_statistics(G) for symbol, G in G_nf_of.items()}
-    weights = {symbol: np.linspace(0.0, 0.3, n_features) for symbol in labels}
+    weights = {s: np.linspace(0.0, 0.3, len(names)) for s, names in labels.items()}
     return figure_of_correlation(statistics, labels, weights if importance else None)
 
 
@@ -320,9 +332,13 @@ PICTURES = {
     "features, 1": lambda: picture_of_features(1, 24),
     "features, 2": lambda: picture_of_features(2, 44),
     "features, 4 of 250": lambda: picture_of_features(4, 250),
-    "correlation, 1": lambda: picture_of_correlation(1, 24, True),
-    "correlation, 2": lambda: picture_of_correlation(2, 44, False),
-    "correlation, 4 of 250": lambda: picture_of_correlation(4, 250, True),
+    "features, resolved": lambda: figure_of_features(*many_resolved(2)),
+    "features, default": lambda: figure_of_features(*many_resolved("auto")),
+    "correlation, 1": lambda: picture_of_correlation(many(1, 24), True),
+    "correlation, 2": lambda: picture_of_correlation(many(2, 44), False),
+    "correlation, 4 of 250": lambda: picture_of_correlation(many(4, 250), True),
+    "correlation, resolved": lambda: picture_of_correlation(many_resolved(2), False),
+    "correlation, default": lambda: picture_of_correlation(many_resolved("auto"), True),
     "basis, 1": lambda: picture_of_basis(1),
     "basis, 2 resolved": lambda: picture_of_basis(2, 3),
     "basis, 4": lambda: picture_of_basis(4),

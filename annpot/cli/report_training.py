@@ -29,6 +29,7 @@ COLUMNS = (
     "validation_F_rmse",
     "validation_F_mae",
     "seconds",
+    "member",
 )
 """Of ``train.log``; energies in meV/atom, components of forces in meV/angstrom."""
 
@@ -97,7 +98,7 @@ class EpochTable:
     def epoch(self, epoch: Epoch) -> None:
         """Log an epoch, and show it."""
         train, held = _milli(epoch.train), _milli(epoch.validation)
-        numbers = [epoch.loss, *train, *held, epoch.seconds]
+        numbers = [epoch.loss, *train, *held, epoch.seconds, epoch.member]
         row = " ".join(f"{number:.6g}" for number in numbers)
         self._write(f"{epoch.number} {row}\n")
         errors = " ".join(

@@ -13,6 +13,9 @@ from annpot.plotting.canvas import ANGSTROM
 MAX_RUNS = 10
 """More kinds of features than this are not told apart on an axis."""
 
+LETTER, WIDTH_SHARE = 0.085, 0.7
+"""Width of a letter in inches, and that of the axis relative to its figure."""
+
 UNITS = {
     "cutoff": ANGSTROM,
     "eta": f"1/{ANGSTROM}²",
@@ -83,8 +86,25 @@ def mark_groups(axes: Axes, labels: Sequence[str], names: bool) -> None:
     if not names:
         return
     above = axes.secondary_xaxis("top")
-    above.set_xticks(
-        [(first + last - 1) / 2 for _, first, last in runs],
-        [kind.replace(" ", "\n") for kind, _, _ in runs],
-    )
+    places = [(first + last - 1) / 2 for _, first, last in runs]
+    if _is_crowded(axes, runs):
+        above.set_xticks(places, [kind for kind, _, _ in runs], rotation=90)
+    else:
+        above.set_xticks(places, [kind.replace(" ", "\n") for kind, _, _ in runs])
     above.tick_params(length=0)
+
+
+def _is_crowded(axes: Axes, runs: Sequence[tuple[str, int, int]]) -> bool:
+    """Return whether names of neighbouring kinds, one word a line, would touch."""
+    # a subfigure's share of the paper
+    width = axes.get_figure(root=False).bbox.width / axes.figure.dpi
+    room = WIDTH_SHARE * width / runs[-1][2]
+    return any(
+        LETTER * (_longest_word(one[0]) + _longest_word(two[0]))
+        > room * (two[1] + two[2] - one[1] - one[2])
+        for one, two in itertools.pairwise(runs)
+    )
+
+
+def _longest_word(kind: str) -> int:
+    return max(map(len, kind.split()))

@@ -12,6 +12,7 @@ from annpot.settings.behler import BehlerSettings
 from annpot.settings.chebyshev import ChebyshevSettings
 from annpot.settings.section import Section
 from annpot.settings.values import (
+    Bytes,
     Count,
     FileName,
     Float,
@@ -162,7 +163,7 @@ class TrainSettings(Section):
     )
     """Time after which to stop, in seconds or as '90s', '3m', '1h30m', '2d'; null:
     never."""
-    memory: Annotated[Count | None, as_bytes] = Field(default=None, examples=["8G"])
+    memory: Annotated[Bytes | None, as_bytes] = Field(default=None, examples=["8G"])
     """Most memory that the process may use, in bytes or e.g. 8G or 500MiB; what does
     not fit is computed again in each epoch; null: 60 % of what is free."""
     lbfgs: LbfgsSettings = LbfgsSettings()

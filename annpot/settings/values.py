@@ -169,6 +169,7 @@ def _part_as_list(value: Any) -> Any:
 _number = BeforeValidator(_refuse_bool)
 Natural = Annotated[int, Field(ge=0), _number]
 Count = Annotated[int, Field(ge=1), _number]
+Bytes = Annotated[int, Field(ge=1_000_000), _number]
 Order = Annotated[int, Field(ge=0, le=100), _number]
 Float = Annotated[float, _number]
 Positive = Annotated[float, Field(gt=0), _number]
