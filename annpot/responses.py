@@ -3,7 +3,7 @@
 Found by asking the descriptor itself, so that they are right for any kind of it. The
 features of an atom are sums over its neighbours and over pairs of them: one neighbour
 gives the radial functions, and what two neighbours give beyond each alone the angular
-ones.
+ones, as functions of the angle and of the distance.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from annpot.structures.structure import Array, Batch, Integers
 
 N_POINTS = 361
 NEGLIGIBLE = 1e-12
+RIGHT_ANGLE = 90.0
+"""Between the two neighbours whose distance varies, degrees."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,8 @@ class Response:
     neighbours: tuple[str, ...]
     """Their species: one or two."""
     x: Array
-    """Distance in angstrom of one neighbour; angle in degrees between two."""
+    """Distance in angstrom, of one neighbour or of both; or angle in degrees."""
+    of_angle: bool
     features: Integers
     """Which features of the central species."""
     G_xf: Array
@@ -54,21 +57,29 @@ def compute_responses(
     for t in descriptor.species:
         G_xf = _features(descriptor, (central, t), _dimers(r))
         responses.append(_response(central, (t,), r, G_xf))
-    alone = _dimers(np.array([distance]))
+    motions = (
+        (r, r, np.full(N_POINTS, RIGHT_ANGLE)),
+        (angle, np.full(N_POINTS, distance), angle),
+    )
     for t, u in combinations_with_replacement(descriptor.species, 2):
-        G_xf = _features(descriptor, (central, t, u), _trimers(distance, angle))
-        for symbol in (t, u):
-            G_xf = G_xf - _features(descriptor, (central, symbol), alone)
-        responses.append(_response(central, (t, u), angle, G_xf))
+        for x, r_x, angle_x in motions:
+            G_xf = _features(descriptor, (central, t, u), _trimers(r_x, angle_x))
+            for symbol in (t, u):
+                G_xf = G_xf - _features(descriptor, (central, symbol), _dimers(r_x))
+            responses.append(_response(central, (t, u), x, G_xf, x is angle))
     return [response for response in responses if len(response.features)]
 
 
 def _response(
-    central: str, neighbours: tuple[str, ...], x: Array, G_xf: Array
+    central: str,
+    neighbours: tuple[str, ...],
+    x: Array,
+    G_xf: Array,
+    of_angle: bool = False,
 ) -> Response:
     size_f = np.abs(G_xf).max(axis=0)
     features = np.flatnonzero(size_f > NEGLIGIBLE)
-    return Response(central, neighbours, x, features, G_xf[:, features])
+    return Response(central, neighbours, x, of_angle, features, G_xf[:, features])
 
 
 def _dimers(r: Array) -> Array:
@@ -78,8 +89,8 @@ def _dimers(r: Array) -> Array:
     return positions
 
 
-def _trimers(distance: float, angle: Array) -> Array:
-    """Return an atom with two neighbours at one distance; shape=(n_x, 3, 3)."""
+def _trimers(distance: Array, angle: Array) -> Array:
+    """Return an atom with two neighbours at the same distance; shape=(n_x, 3, 3)."""
     positions = np.zeros((len(angle), 3, 3))
     positions[:, 1, 0] = distance
     positions[:, 2, 0] = distance * np.cos(np.radians(angle))

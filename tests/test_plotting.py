@@ -153,7 +153,7 @@ def test_responses_are_the_radial_and_angular_functions():
         n_radial = radial.order + 1
         n_plain = n_radial + angular.order + 1
         responses = compute_responses(DESCRIPTOR, central, 2.1)
-        assert len(responses) == 2 + 3
+        assert len(responses) == 2 + 2 * 3
         for response in responses:
             t = [SPECIES.index(symbol) for symbol in response.neighbours]
             weight = np.prod([part.weights_sct[s][1][k] for k in t])
@@ -162,12 +162,18 @@ def test_responses_are_the_radial_and_angular_functions():
                 T_xa = chebyshev.chebvander(2 * response.x / radial.cutoff - 1, f[-1])
                 fc = 0.5 + 0.5 * np.cos(np.pi * response.x / radial.cutoff)
                 value_xa = np.where(response.x < radial.cutoff, fc, 0.0)[:, None] * T_xa
-            else:
+            elif response.of_angle:
                 f, first = np.arange(angular.order + 1), n_radial
                 T_xa = chebyshev.chebvander(np.cos(np.radians(response.x)), f[-1])
                 value_xa = (
                     0.5 + 0.5 * np.cos(np.pi * 2.1 / angular.cutoff)
                 ) ** 2 * T_xa
+            else:
+                # of a right angle, odd polynomials of the cosine are zero
+                f, first = np.arange(0, angular.order + 1, 2), n_radial
+                fc = 0.5 + 0.5 * np.cos(np.pi * response.x / angular.cutoff)
+                fc = np.where(response.x < angular.cutoff, fc, 0.0)
+                value_xa = fc[:, None] ** 2 * chebyshev.chebvander(0.0, f[-1])[:, ::2]
             expected = first + np.concatenate([f, n_plain + f])
             assert response.features.tolist() == expected.tolist()
             both_xf = np.concatenate([value_xa, weight * value_xa], axis=1)

@@ -162,7 +162,7 @@ def basis(
         for symbol in chosen
         for response in compute_responses(descriptor, symbol, distance)
     ]
-    if not responses:
+    if not any(len(r.neighbours) == 1 or r.of_angle for r in responses):
         raise InputError(
             f"--distance {distance:g}: no feature sees neighbours so far away, "
             f"expected less than the cutoff {descriptor.cutoffs[-1]:g} angstrom"

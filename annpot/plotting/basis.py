@@ -35,6 +35,7 @@ class _Panel:
     """Curves that belong together, and all the features that they are drawn for."""
 
     radial: bool
+    pair: bool
     x: Array
     y_xk: Array
     shape_xk: Array
@@ -55,14 +56,14 @@ class _Panel:
 
     def shows_the_same(self, other: _Panel) -> bool:
         return (
-            self.radial == other.radial
+            (self.radial, self.pair) == (other.radial, other.pair)
             and self.shape_xk.shape == other.shape_xk.shape
             and np.allclose(self.x, other.x)
             and np.allclose(self.shape_xk, other.shape_xk, atol=TOLERANCE)
         )
 
     def title(self) -> str:
-        centrals, neighbours = _join(self.centrals, 4), _join(self.neighbours, 4)
+        centrals, neighbours = _join(self.centrals, 4), _join(self.neighbours, 3)
         return f"{_join(self.groups, 3, '; ')}\nof {centrals}, with {neighbours}"
 
 
@@ -96,8 +97,8 @@ def figure_of_basis(
     for axes in list(grid.flat)[len(panels) :]:
         axes.remove()
     figure.suptitle(
-        "What one neighbour adds to each feature at distance r,\n"
-        f"and two neighbours, both at {distance:g} {ANGSTROM}, at the angle θ\n"
+        "What one neighbour adds to each feature at distance r, two neighbours at r\n"
+        f"and a right angle, and both at {distance:g} {ANGSTROM} and the angle θ\n"
         "(functions that differ by a factor only are drawn once)",
         fontsize=10,
     )
@@ -120,7 +121,7 @@ def _collect(
             else:
                 panels.append(panel)
             panel.add(response.central, group, response.neighbours)
-    return sorted(panels, key=lambda panel: not panel.radial)
+    return sorted(panels, key=lambda panel: (panel.pair, not panel.radial))
 
 
 def _panel(response: Response, columns: list[tuple[int, str]]) -> _Panel:
@@ -140,7 +141,8 @@ def _panel(response: Response, columns: list[tuple[int, str]]) -> _Panel:
             shapes.append(shape_x)
             names.append([name])
     return _Panel(
-        radial=len(response.neighbours) == 1,
+        radial=not response.of_angle,
+        pair=len(response.neighbours) == 2,
         x=response.x,
         y_xk=np.stack(curves, axis=1),
         shape_xk=np.stack(shapes, axis=1),
@@ -168,7 +170,8 @@ def _draw(axes: Axes, panel: _Panel) -> None:
         )
     axes.axhline(0.0, color="black", linewidth=0.5)
     axes.set_xlim(0.0, panel.x[-1])
-    axes.set_xlabel(f"r ({ANGSTROM})" if panel.radial else "θ (degrees)")
+    both = " of both neighbours" if panel.pair else ""
+    axes.set_xlabel(f"r{both} ({ANGSTROM})" if panel.radial else "θ (degrees)")
     axes.set_ylabel("contribution to the feature")
     axes.set_title(panel.title())
     if not panel.radial:
