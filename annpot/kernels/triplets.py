@@ -179,6 +179,28 @@ def _times_bell(bell: int, count: int, work: Any) -> Any:
     return stride
 
 
+@inline
+def _entries(h: int, recipe: Any) -> Any:
+    """Return the first entry of a group, and the one behind its last."""
+    first, last = recipe.first_product_h[h], recipe.first_product_h[h + 1]
+    return recipe.first_entry_p[first], recipe.first_entry_p[last]
+
+
+@inline
+def _clear_sums(h: int, recipe: Any, work: Any) -> None:
+    first, last = _entries(h, recipe)
+    clear(work.sums, last - first)
+
+
+@inline
+def _add_sums(h: int, recipe: Any, work: Any, G_f: Any, f: int) -> None:
+    """Add the totals of a group's sums to the features from ``f`` on."""
+    first, last = _entries(h, recipe)
+    for e in range(first, last):
+        value = total(load(work.sums, (e - first) * WIDTH))
+        G_f[f + recipe.feature_e[e]] += recipe.weight_e[e] * value
+
+
 @kernel
 def add_features(
     chunk_ki: Any, neighbours: Any, recipe: Any, feature_n: Any, work: Any, G_f: Any
@@ -191,13 +213,9 @@ def add_features(
                 continue
             place_neighbours(n, neighbours, recipe, False, work)
             for h in range(recipe.first_group_s[s], recipe.first_group_s[s + 1]):
-                first = recipe.first_entry_p[recipe.first_product_h[h]]
-                last = recipe.first_entry_p[recipe.first_product_h[h + 1]]
-                clear(work.sums, last - first)
+                _clear_sums(h, recipe, work)
                 _sum_group(h, neighbours.n_species, recipe, work)
-                for e in range(first, last):
-                    value = total(load(work.sums, (e - first) * WIDTH))
-                    G_f[f + recipe.feature_e[e]] += recipe.weight_e[e] * value
+                _add_sums(h, recipe, work, G_f, f)
 
 
 @inline
@@ -575,13 +593,9 @@ def add_tangents(
             place_neighbours(n, neighbours, recipe, True, work)
             _place_velocities(n, neighbours, recipe, V_nc, strain_cc, work)
             for h in range(recipe.first_group_s[s], recipe.first_group_s[s + 1]):
-                first = recipe.first_entry_p[recipe.first_product_h[h]]
-                last = recipe.first_entry_p[recipe.first_product_h[h + 1]]
-                clear(work.sums, last - first)
+                _clear_sums(h, recipe, work)
                 _sum_tangents(h, neighbours.n_species, recipe, work)
-                for e in range(first, last):
-                    value = total(load(work.sums, (e - first) * WIDTH))
-                    Gdot_f[f + recipe.feature_e[e]] += recipe.weight_e[e] * value
+                _add_sums(h, recipe, work, Gdot_f, f)
 
 
 @kernel
