@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from annpot.convert.numbers import invert, parse_number
+from annpot.convert.plain_text import invert, parse_number
 from annpot.descriptors.symmetry_functions import (
     KINDS,
     NAMES,
