@@ -28,10 +28,10 @@ CASES = [
 ]
 
 
-def read(files, folder, units=Units()):  # noqa: B008
+def read(files, folder):
     """Return the potential in the files; there is nothing to note."""
     notes = []
-    potential = read_potential(n2p2_files.write_files(files, folder), units, notes)
+    potential = read_potential(n2p2_files.write_files(files, folder), Units(), notes)
     assert not notes
     return potential
 

@@ -25,8 +25,8 @@ from annpot.errors import FileFormatError, did_you_mean
 
 MAX_LINES = 100_000
 """Of lines with keywords."""
-MAX_NOTES = 20
-"""Unknown keywords beyond are only counted."""
+MAX_UNKNOWN, MAX_NOTES = 1000, 20
+"""Lines with unknown keywords; beyond the second they are only counted."""
 
 
 @dataclass(frozen=True)
@@ -201,12 +201,19 @@ def _check_unknown(content: InputNN, notes: list[str]) -> None:
     """Check that no unknown keyword looks as if it changed energies; note others."""
     known = POTENTIAL | TRAINING | REFUSED.keys() | ALIASES.keys()
     unknown = [line for line in content.lines if line.keyword not in known]
+    if len(unknown) > MAX_UNKNOWN:
+        raise FileFormatError(
+            f"'{content.path}': {len(unknown)} lines with unknown keywords, expected "
+            "an input.nn of n2p2 or RuNNer"
+        )
     for n, line in enumerate(unknown):
-        suspicious = any(word in line.keyword.lower() for word in SUSPICIOUS)
+        word = line.written[:60]
+        suspicious = did_you_mean(word, POTENTIAL) or any(
+            part in word.lower() for part in SUSPICIOUS
+        )
         if n >= MAX_NOTES and not suspicious:
             continue
-        hint = did_you_mean(line.written[:60], known)
-        text = f"unknown keyword {line.written[:60]!a}{hint}"
+        text = f"unknown keyword {word!a}{did_you_mean(word, known)}"
         if suspicious:
             raise content.error(
                 line, f"{text}, which may change energies: delete the line if not"
@@ -231,7 +238,7 @@ def _check_type(content: InputNN) -> None:
     if line is not None:
         word = content.argument(line)
         if word.upper() not in ("0", "2", "2G", "2G-HDNNP"):
-            raise content.error(line, f"'{line.written} {word[:40]!a}' {CHARGES}")
+            raise content.error(line, f"'{line.written}' {word!a:.40} {CHARGES}")
     line = content.find("nn_type_short")
     if line is not None and content.argument(line) != "1":
         raise content.error(
