@@ -80,17 +80,10 @@ def _layers(form: Form) -> list[str]:
 
 
 def _energies(form: Form) -> list[str]:
-    """Return the lines of energies, if they are needed."""
-    lines = []
-    if (form.mean_energy, form.conv_energy) != (0.0, 1.0):
-        lines += [
-            f"mean_energy {form.mean_energy!r}",
-            f"conv_energy {form.conv_energy!r}",
-            "conv_length 1.0",
-        ]
-    if any(form.atom_energies):
-        lines += [
-            f"atom_energy {symbol} {energy!r}"
-            for symbol, energy in zip(form.species, form.atom_energies, strict=True)
-        ]
-    return lines
+    """Return the lines of the energies of free atoms, if there are any."""
+    if not any(form.atom_energies):
+        return []
+    return [
+        f"atom_energy {symbol} {energy!r}"
+        for symbol, energy in zip(form.species, form.atom_energies, strict=True)
+    ]

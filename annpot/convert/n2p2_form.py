@@ -50,8 +50,6 @@ class Form:
     networks: tuple[Network, ...]
     letters: str
     """Activation functions of the hidden layers."""
-    mean_energy: float
-    conv_energy: float
     atom_energies: tuple[float, ...]
 
 
@@ -76,8 +74,11 @@ def make_form(potential: Potential, units: Units, notes: list[str]) -> Form:
         models.append(_reorder(potential.models[s], order))
     _tell_losses(potential, notes)
     scaling, ranges_s = _choose_scaling(models)
-    networks = tuple(_network_of(model) for model in models)
     ev = units.ev
+    networks = tuple(
+        _network_of(model, potential.energy_scale / ev, potential.energy_shift / ev)
+        for model in models
+    )
     atom_energies = {
         symbol: invert(energy, lambda x: ev * x, lambda x: x / ev)
         for symbol, energy in zip(given, potential.reference_energies, strict=True)
@@ -90,18 +91,12 @@ def make_form(potential: Potential, units: Units, notes: list[str]) -> Form:
         ranges_s=ranges_s,
         networks=networks,
         letters=_common_letters(species, networks),
-        mean_energy=invert(potential.energy_shift, lambda x: ev * x, lambda x: x / ev),
-        conv_energy=invert(potential.energy_scale, lambda x: ev / x, lambda x: ev / x),
         atom_energies=tuple(atom_energies[symbol] for symbol in species),
     )
 
 
 def _check_scales(potential: Potential) -> None:
-    """Check that n2p2 can divide by all scales."""
-    if not LEAST < potential.energy_scale < LARGEST:
-        raise FileFormatError(
-            f"energy scale {potential.energy_scale:g} eV, which n2p2 cannot express"
-        )
+    """Check that n2p2 can divide by the scales of the features."""
     for symbol, model in zip(potential.species, potential.models, strict=True):
         for scale in model.scale_f:
             if scale and not LEAST < scale < LARGEST:
@@ -259,11 +254,19 @@ def _made_ranges(model: SpeciesModel) -> Ranges:
     return Ranges(min_f, max_f, model.shift_f, np.array(sigma_f))
 
 
-def _network_of(model: SpeciesModel) -> Network:
-    """Return the network with inputs that do not count left out by zero weights."""
-    first, *others = model.network.weights
-    first = np.where(model.scale_f != 0.0, first, 0.0)
-    return simplify_network(replace(model.network, weights=(first, *others)))
+def _network_of(model: SpeciesModel, scale: float, shift: float) -> Network:
+    """Return the network that gives energies in units of the file.
+
+    Scale and shift go into the output layer: mean_energy and conv_energy, which would
+    hold them as well, are unknown to RuNNer and to CP2K. Inputs that do not count are
+    left out by zero weights.
+    """
+    weights, biases = list(model.network.weights), list(model.network.biases)
+    weights[0] = np.where(model.scale_f != 0.0, weights[0], 0.0)
+    weights[-1] = scale * weights[-1]
+    biases[-1] = scale * biases[-1] + shift
+    network = replace(model.network, weights=tuple(weights), biases=tuple(biases))
+    return simplify_network(network)
 
 
 def _common_letters(species: Sequence[str], networks: Sequence[Network]) -> str:

@@ -166,9 +166,6 @@ def test_what_stands_in_the_files(tmp_path):
         "global_nodes_short 6 4",
         "global_activation_short t t l",
         "element_nodes_short Ti 1 5",
-        "mean_energy -1.5",
-        "conv_energy 1.25",
-        "conv_length 1.0",
         "atom_energy O -432.75",
         "atom_energy Ti -1512.5",
         "symfunction_short O 3 O O 0.1 -1.0 1.0 4.1",
@@ -262,13 +259,11 @@ def test_any_scaling_can_be_written(tmp_path):
         )
 
 
-def test_energies_that_need_no_keywords(tmp_path):
-    potential = replace(
-        standard(), energy_shift=0.0, energy_scale=1.0, reference_energies=np.zeros(2)
-    )
-    there_and_back(potential, tmp_path / "n2p2")
-    text = (tmp_path / "n2p2" / "input.nn").read_text()
-    assert not re.search("mean_energy|conv_energy|conv_length|atom_energy", text)
+def test_no_energies_of_atoms(tmp_path):
+    potential = replace(standard(), reference_energies=np.zeros(2))
+    again = there_and_back(potential, tmp_path / "n2p2")
+    assert_same(potential, again)
+    assert "atom_energy" not in (tmp_path / "n2p2" / "input.nn").read_text()
 
 
 @pytest.mark.parametrize(
@@ -371,9 +366,6 @@ WRONG = {
     ),
     "networks without hidden layers: n2p2 has none": (
         lambda: with_networks(without_hidden)
-    ),
-    "energy scale 0 eV, which n2p2 cannot express": (
-        lambda: replace(standard(), energy_scale=0.0)
     ),
     "a symmetry function of Ti is scaled by -1, which n2p2 cannot express": (
         lambda: change_models(standard(), scale_f=np.full(7, -1.0))
