@@ -152,10 +152,14 @@ class Potential:
     def evaluate_species(self, s: int, G_nf: Array) -> tuple[Array, Array]:
         """Return atomic energies of atoms of species ``s``, and their ``dEdG_nf``."""
         model = self.models[s]
-        trace = model.network.forward((G_nf - model.shift_f) * model.scale_f)
+        X_nf = G_nf - model.shift_f
+        X_nf *= model.scale_f
+        trace = model.network.forward(X_nf)
         shift = self.energy_shift + self.reference_energies[s]
-        slope = self.energy_scale * (trace.deltas[0] @ model.network.weights[0])
-        return self.energy_scale * trace.E_n + shift, slope * model.scale_f
+        dEdG_nf = trace.deltas[0] @ model.network.weights[0]
+        dEdG_nf *= self.energy_scale
+        dEdG_nf *= model.scale_f
+        return self.energy_scale * trace.E_n + shift, dEdG_nf
 
     def assess(self, features: Features) -> Assessment | None:
         """Return how far atoms are outside the training data, if those are known."""
