@@ -120,20 +120,14 @@ class Committee:
         return self._sharing[self._guard].assess(features)
 
     def verify(self) -> tuple[float, float]:
-        """Return the largest deviations from the members' test vectors.
+        """Return the largest deviations from the test vectors of all members.
 
         Raises
         ------
         FileFormatError
             If a member has none.
         """
-        deviations = []
-        for k, member in enumerate(self.members):
-            try:
-                deviations.append(member.verify())
-            except FileFormatError as error:
-                raise FileFormatError(f"member {k} of the committee: {error}") from None
-        dE, dF = np.max(deviations, axis=0)
+        dE, dF = np.max([member.verify() for member in self.members], axis=0)
         return float(dE), float(dF)
 
     def save(self, path: Path, settings: str = "{}") -> None:

@@ -30,7 +30,7 @@ COMPLETE = "complete"
 # Text dataset of the root: an attribute could not hold more than 64 kB.
 SETTINGS = "settings"
 
-# Both kinds.
+# Sets and potentials.
 DESCRIPTOR = "descriptor"
 SPECIES = "species"
 REFERENCE_ENERGIES = "reference_energies"
