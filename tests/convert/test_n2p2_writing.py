@@ -187,9 +187,11 @@ def test_what_stands_in_the_files(tmp_path):
     assert len([row for row in rows if row[0] != "#"]) == 5 + 7
 
 
+@pytest.mark.parametrize("cutoff", [5.0, 6.5, 7.123456, 8.0])
 @pytest.mark.parametrize("units", UNITS, ids=str)
-def test_lammps_looks_far_enough(units, tmp_path):
-    write_potential(standard(), tmp_path / "n2p2", units, [])
+def test_lammps_looks_far_enough(units, cutoff, tmp_path):
+    potential = with_functions({"type": "G1", "neighbours": ["O"], "cutoff": cutoff})
+    write_potential(potential, tmp_path / "n2p2", units, [])
     text = (tmp_path / "n2p2" / "input.nn").read_text()
     line = re.search(r"pair_style hdnnp (\S+) .* cflength (\S+) cfenergy (\S+)\n", text)
     reach, length, energy = map(float, line.groups())
