@@ -72,7 +72,7 @@ def make_form(potential: Potential, units: Units, notes: list[str]) -> Form:
         functions_s.append(ordered)
         order = _find_order(functions, ordered)
         models.append(_reorder(potential.models[s], order))
-    _tell_losses(potential, notes)
+    _tell(potential, notes)
     scaling, ranges_s = _choose_scaling(models)
     ev = units.ev
     networks = tuple(
@@ -106,8 +106,13 @@ def _check_scales(potential: Potential) -> None:
                 )
 
 
-def _tell_losses(potential: Potential, notes: list[str]) -> None:
-    """Say what n2p2's files do not hold."""
+def _tell(potential: Potential, notes: list[str]) -> None:
+    """Say what n2p2's files do not hold, and which versions read them."""
+    if len({model.network.sizes[1:] for model in potential.models}) > 1:
+        notes.append(
+            "networks of different sizes: element_nodes_short is written for RuNNer, "
+            "LAMMPS and n2p2 2; the development version of n2p2 reads it otherwise"
+        )
     domains = [model.domain for model in potential.models]
     if None in domains:
         notes.append(
