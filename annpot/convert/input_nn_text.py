@@ -81,10 +81,13 @@ def _layers(form: Form) -> list[str]:
 
 
 def _energies(form: Form) -> list[str]:
-    """Return the lines of the energies of free atoms, if there are any."""
+    """Return the lines of the energies of free atoms, if there are any.
+
+    RuNNer and CP2K add them only if told, n2p2 always.
+    """
     if not any(form.atom_energies):
         return []
-    return [
+    return ["remove_atom_energies"] + [
         f"atom_energy {symbol} {energy!r}"
         for symbol, energy in zip(form.species, form.atom_energies, strict=True)
     ]
