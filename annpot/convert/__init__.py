@@ -1,0 +1,1 @@
+"""Potentials, sets, structures and inputs of other programs, in and out."""
