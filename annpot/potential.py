@@ -220,6 +220,8 @@ def _write(file: h5py.File, potential: Potential) -> None:
 
 def _write_domain(group: h5py.Group, domain: Domain) -> None:
     write_statistics(group, domain.statistics)
+    if domain.whitening is None:
+        return
     writing.write_array(group, container.WHITENING, domain.whitening.matrix_ff)
     writing.write_attribute(group, container.DISTANCE_LOW, domain.low)
     writing.write_attribute(group, container.DISTANCE_HIGH, domain.high)
@@ -323,6 +325,8 @@ def _read_network(group: h5py.Group, n_features: int) -> Network:
 
 def _read_domain(group: h5py.Group, n_features: int) -> Domain:
     statistics = read_statistics(group, n_features)
+    if container.WHITENING not in group:
+        return Domain(statistics)
     matrix_ff = reading.read_array(group, container.WHITENING, (n_features,) * 2)
     return Domain(
         statistics=statistics,

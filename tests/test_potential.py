@@ -13,7 +13,7 @@ from finite_difference import gradient, move
 from systems import DESCRIPTOR, STRUCTURES, SYSTEMS, stack_all
 
 from annpot.errors import FileFormatError
-from annpot.extrapolation import fit_domain
+from annpot.extrapolation import Domain, fit_domain
 from annpot.format import container
 from annpot.networks import ACTIVATIONS, initial_network
 from annpot.pairs import find_pairs
@@ -283,6 +283,20 @@ def test_a_potential_that_does_not_know_its_training_data(tmp_path):
     np.testing.assert_array_equal(
         result.E_s, standard_potential().evaluate(stack_all()).E_s
     )
+
+
+def test_a_potential_that_knows_ranges_only(tmp_path):
+    models = tuple(
+        replace(model, domain=Domain(model.domain.statistics))
+        for model in standard_potential().models
+    )
+    replace(standard_potential(), models=models).save(tmp_path / "potential.h5")
+    loaded = Potential.load(tmp_path / "potential.h5")
+    for model, expected in zip(loaded.models, models, strict=True):
+        assert model.domain.whitening is None
+        np.testing.assert_array_equal(
+            model.domain.statistics.max_f, expected.domain.statistics.max_f
+        )
 
 
 # Bad files: well-formed in the container's eyes, but not a potential.

@@ -1,1 +1,1 @@
-"""Potentials, sets, structures and inputs of other programs, in and out."""
+"""Potentials, sets and inputs of other programs, read and written."""
