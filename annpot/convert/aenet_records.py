@@ -24,6 +24,8 @@ from annpot.errors import FileFormatError
 from annpot.structures.structure import Array, Integers
 
 SYMBOL_BYTES = 2
+_HEAD_BYTES = 24
+"""Enough for the first record of any layout."""
 MAX_WORD = 1024
 """Longest word in bytes that is read from text."""
 
@@ -182,7 +184,7 @@ class BinaryRecords(Records):
     def __init__(self, file: BinaryIO, name: str) -> None:
         super().__init__(file, name)
         self.n_records = 0
-        layout = find_layout(file.read(20))
+        layout = find_layout(file.read(_HEAD_BYTES))
         if layout is None:
             raise FileFormatError(
                 f"'{name}' does not begin with a record of one integer, expected an "
@@ -371,8 +373,13 @@ def _show(word: bytes) -> str:
 
 
 @contextlib.contextmanager
-def open_records(path: Path, *, text: bool) -> Iterator[Records]:
+def open_records(path: Path, *, text: bool | None = None) -> Iterator[Records]:
     """Give the records of a file.
+
+    Parameters
+    ----------
+    text
+        Whether it is text; ``None``: unless the content says otherwise.
 
     Raises
     ------
@@ -381,9 +388,10 @@ def open_records(path: Path, *, text: bool) -> Iterator[Records]:
     """
     try:
         with path.open("rb") as file:
-            yield (
-                TextRecords(file, str(path)) if text else BinaryRecords(file, str(path))
-            )
+            if text is None:
+                text = b"\0" not in file.read(_HEAD_BYTES)
+                file.seek(0)
+            yield (TextRecords if text else BinaryRecords)(file, str(path))
     except OSError as error:
         raise FileFormatError(f"'{path}' cannot be read: {error.strerror}") from None
 
@@ -467,10 +475,30 @@ class TextWriter:
 
     def line(self, text: str, size: int) -> None:
         """Write a record of ``size`` bytes; what is longer is cut."""
-        self._line(" " + _pad(text.replace("\n", " "), size).decode("latin-1"))
+        if not text.strip() or text.lstrip()[0] in "'\"":
+            # Fortran would read on in the next line
+            text = "$$" + text
+        line = _pad(text, size).decode("latin-1")
+        self._line(" " + re.sub(r"[\r\n]", " ", line))
 
     def _line(self, text: str) -> None:
         self.file.write(text.encode("latin-1") + b"\n")
+
+
+@contextlib.contextmanager
+def open_writer(path: Path, *, text: bool, layout: Layout) -> Iterator[Writer]:
+    """Give the writer of a file; ``layout`` is that of a binary one.
+
+    Raises
+    ------
+    FileFormatError
+        If the file cannot be written.
+    """
+    try:
+        with path.open("wb") as file:
+            yield TextWriter(file) if text else BinaryWriter(file, layout)
+    except OSError as error:
+        raise FileFormatError(f"'{path}' cannot be written: {error.strerror}") from None
 
 
 def _pad(text: str, size: int) -> bytes:
