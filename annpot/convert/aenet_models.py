@@ -122,6 +122,19 @@ def make_file(potential: Potential, s: int) -> NetworkFile:
     return NetworkFile(nodes, codes, weights_w, setup, training)
 
 
+def choose_least_distance(nearest: float) -> float:
+    """Return the distance that aenet is to take for the least.
+
+    Parameters
+    ----------
+    nearest
+        The shortest distance in the training set, infinite if not known, angstrom.
+    """
+    if not np.isfinite(nearest):
+        return LEAST_DISTANCE
+    return min(max(SHARE * nearest, LEAST_DISTANCE), MOST_DISTANCE)
+
+
 def _make_setup(potential: Potential, s: int, basis: Basis) -> tuple[Setup, Array]:
     """Return the set-up, and what the weights of each feature have to be multiplied by.
 
@@ -140,14 +153,11 @@ def _make_setup(potential: Potential, s: int, basis: Basis) -> tuple[Setup, Arra
         statistics = model.domain.statistics
         n_atoms = min(statistics.n_atoms, MAX_COUNT)
         min_f, max_f = (f[basis.order_f] for f in (statistics.min_f, statistics.max_f))
-    nearest = float(potential.shortest_st[s].min())
     setup = Setup(
         description=f"made by annpot {__version__}$$",
         symbol=potential.species[s],
         environment=basis.environment,
-        r_min=min(max(SHARE * nearest, LEAST_DISTANCE), MOST_DISTANCE)
-        if np.isfinite(nearest)
-        else LEAST_DISTANCE,
+        r_min=choose_least_distance(float(potential.shortest_st[s].min())),
         cutoff=basis.cutoff,
         basis=basis.name,
         kinds_f=basis.kinds_f,

@@ -259,6 +259,12 @@ class SetReader:
         symbol, n_features = self.header.species[s], len(setup.kinds_f)
         if setup.symbol != symbol:
             self._records.fail(f"the set-up is for {setup.symbol}, expected {symbol}")
+        if set(setup.environment) != set(self.header.species):
+            self._records.fail(
+                f"the set-up for {symbol} is for neighbours "
+                f"{', '.join(setup.environment)}, the set has "
+                f"{', '.join(self.header.species)}"
+            )
         expected = self.n_features_s.get(s, n_features)
         if n_features != expected:
             self._records.fail(
