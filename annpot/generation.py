@@ -232,9 +232,8 @@ class _Tally:
             self.force_range = min(low, size_n.min()), max(high, size_n.max())
             self.n_with_forces += 1
         self.n_with_stress += structure.stress_v is not None
-        return Entry(
-            structure, energy, source.group or "", source.set or "", source.weight
-        )
+        set_ = source.set or structure.set or ""
+        return Entry(structure, energy, source.group or "", set_, source.weight)
 
     def add_environments(
         self,

@@ -14,7 +14,8 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from annpot.elements import SYMBOLS
-from annpot.errors import did_you_mean
+from annpot.errors import InputError, did_you_mean
+from annpot.units import parse_units
 
 Name = TypeVar("Name", str, Path)
 
@@ -88,6 +89,13 @@ def _check_index(index: str) -> str:
     if re.search(r":-?0+$", index) and index.count(":") == 2:
         raise ValueError(f"the step of an index cannot be 0, found {index!r}")
     return index
+
+
+def _check_units(text: str) -> str:
+    try:
+        return str(parse_units(text))
+    except InputError as error:
+        raise ValueError(str(error)) from None
 
 
 def _integer_as_text(value: Any) -> Any:
@@ -179,6 +187,7 @@ Ratio = Annotated[float, Field(gt=0, lt=1), _number]
 Share = Annotated[float, Field(ge=0, lt=1), _number]
 Symbol = Annotated[str, AfterValidator(_check_symbol)]
 FileName = Annotated[Path, BeforeValidator(_refuse_empty), AfterValidator(_refuse_nul)]
+UnitsName = Annotated[str, AfterValidator(_check_units)]
 Pattern = Annotated[str, Field(min_length=1), AfterValidator(_refuse_nul)]
 
 as_text = Shorthand(_integer_as_text, ({"type": "integer"},))
