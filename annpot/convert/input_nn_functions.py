@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from annpot.convert.numbers import parse_number
+from annpot.convert.numbers import invert, parse_number
 from annpot.descriptors.symmetry_functions import (
     KINDS,
     NAMES,
@@ -92,8 +92,7 @@ def convert_function(function: SymmetryFunction, unit: float) -> SymmetryFunctio
 def restore_function(function: SymmetryFunction, unit: float) -> SymmetryFunction:
     """Return the function that `convert_function` turns into ``function``.
 
-    As far as there is one: else the nearest, which stays the same when it is converted
-    and restored once more. Functions G1 become G2, which n2p2 knows.
+    Functions G1 become G2, which n2p2 knows.
 
     Raises
     ------
@@ -104,13 +103,16 @@ def restore_function(function: SymmetryFunction, unit: float) -> SymmetryFunctio
         function = replace(function, type="G2", eta=0.0, r_s=0.0)
     if not function.kind.number:
         raise ValueError(f"n2p2 has no functions like '{function.label}'")
-    result = convert_function(function, 1.0 / unit)
-    for _ in range(4):
-        again = convert_function(convert_function(result, unit), 1.0 / unit)
-        if again == result:
-            break
-        result = again
-    return result
+    recipe = function.to_dict()
+    for key in LENGTHS:
+        if key in recipe:
+            recipe[key] = invert(recipe[key], lambda x: x * unit, lambda x: x / unit)
+    if "eta" in recipe:
+        square = unit**2
+        recipe["eta"] = invert(
+            recipe["eta"], lambda x: x / square, lambda x: x * square
+        )
+    return SymmetryFunction.from_dict(recipe)
 
 
 def format_function(central: str, function: SymmetryFunction) -> str:
