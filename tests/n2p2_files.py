@@ -21,7 +21,6 @@ from annpot.descriptors.symmetry_functions import (
 from annpot.elements import SYMBOLS
 from annpot.networks import Network
 from annpot.potential import Potential, SpeciesModel
-from annpot.structures.structure import Structure
 
 DATA = Path(__file__).parent / "data" / "n2p2" / "synthetic.tar.xz"
 ALL = [
@@ -190,23 +189,6 @@ def make_potential(files):
         energy_scale=1.0 / unit,
         shortest_st=np.full((len(species),) * 2, np.inf),
         provenance={"made by": "n2p2"},
-    )
-
-
-def read_structures(text):
-    """Return the structures of an input.data."""
-    return [_read_structure(part) for part in text.split("begin\n")[1:]]
-
-
-def _read_structure(text):
-    lines = [line.split() for line in text.splitlines()]
-    lattice = [words[1:] for words in lines if words[0] == "lattice"]
-    atoms = [words for words in lines if words[0] == "atom"]
-    return Structure(
-        symbols=tuple(words[4] for words in atoms),
-        positions_nc=np.array([words[1:4] for words in atoms], dtype=float),
-        cell_cc=np.array(lattice or np.zeros((3, 3)), dtype=float),
-        pbc_c=np.full(3, bool(lattice)),
     )
 
 

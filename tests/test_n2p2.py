@@ -11,7 +11,9 @@ import pytest
 from n2p2_files import ALL, DATA
 
 from annpot.descriptors.symmetry_functions import CUTOFF_FUNCTIONS, NAMES
+from annpot.structures.runner_data import read_runner
 from annpot.structures.structure import stack
+from annpot.units import Units
 
 
 @functools.cache
@@ -29,7 +31,7 @@ CASES = [
 def compare(files):
     """Return potential, structures, what annpot gives for them and what n2p2 gave."""
     potential = n2p2_files.make_potential(files)
-    structures = n2p2_files.read_structures(files["input.data"])
+    structures = list(read_runner(files["input.data"], "input.data", Units()))
     expected = n2p2_files.read_predictions(files["reference.txt"])
     result = potential.evaluate(stack(structures, potential.species))
     return potential, structures, result, expected

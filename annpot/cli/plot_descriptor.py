@@ -118,10 +118,12 @@ def _structure(
 ) -> Structure:
     from annpot.structures.reading import read_structures
     from annpot.structures.selection import parse_index
+    from annpot.units import parse_units
 
     if not isinstance(parse_index(index), int):
         raise InputError(f"index '{index}': the number of one structure expected")
-    return next(read_structures(file, index=index, format=format_, units=units))
+    parsed = None if units is None else parse_units(units)
+    return next(read_structures(file, index=index, format=format_, units=parsed))
 
 
 @click.command()

@@ -32,6 +32,7 @@ from annpot.settings.values import (
     as_seconds,
     as_species,
     as_text,
+    as_units,
 )
 
 
@@ -50,7 +51,9 @@ class StructureGroup(Section):
     format: str | None = Field(default=None, min_length=1, examples=["extxyz"])
     """Format of the files: xsf, runner (input.data of RuNNer and n2p2) or a name that
     ASE knows; null: recognised from the file."""
-    units: UnitsName | None = Field(default=None, examples=["bohr,hartree"])
+    units: Annotated[UnitsName | None, as_units] = Field(
+        default=None, examples=["bohr,hartree"]
+    )
     """Units of length and energy of the files, needed for format runner, which does not
     tell them, and only there: angstrom, bohr or nm, and ev, hartree, rydberg, kcal/mol
     or kj/mol."""

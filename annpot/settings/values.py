@@ -102,6 +102,13 @@ def _integer_as_text(value: Any) -> Any:
     return str(value) if type(value) is int else value
 
 
+def _words_as_text(value: Any) -> Any:
+    """Return 'bohr,hartree' for [bohr, hartree]; braces in YAML need a list."""
+    if isinstance(value, list | tuple) and all(isinstance(v, str) for v in value):
+        return ",".join(value)
+    return value
+
+
 def _text_as_list(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
@@ -187,9 +194,11 @@ Ratio = Annotated[float, Field(gt=0, lt=1), _number]
 Share = Annotated[float, Field(ge=0, lt=1), _number]
 Symbol = Annotated[str, AfterValidator(_check_symbol)]
 FileName = Annotated[Path, BeforeValidator(_refuse_empty), AfterValidator(_refuse_nul)]
-UnitsName = Annotated[str, AfterValidator(_check_units)]
 Pattern = Annotated[str, Field(min_length=1), AfterValidator(_refuse_nul)]
 
+UnitsName = Annotated[str, AfterValidator(_check_units)]
+
+as_units = Shorthand(_words_as_text, ({"type": "array", "items": {"type": "string"}},))
 as_text = Shorthand(_integer_as_text, ({"type": "integer"},))
 as_list = Shorthand(_text_as_list, ({"type": "string"},))
 as_items = Shorthand(_item_as_list, one_item=True)

@@ -36,7 +36,7 @@ def read_structures(
     *,
     index: str = ":",
     format: str | None = None,
-    units: str | None = None,
+    units: Units | None = None,
     members: Container[str] | None = None,
 ) -> Iterator[Structure]:
     """Yield the structures of the file ``path``, in eV and angstrom, checked.
@@ -56,8 +56,8 @@ def read_structures(
         ``"xsf"``, ``"runner"`` or ASE's name of the format; by default it follows from
         name and content.
     units
-        Units of the file, ``"bohr,hartree"``: needed where it does not define them
-        itself (``runner``), and only there.
+        Units of the file: needed where it does not define them itself (``runner``), and
+        only there.
     members
         The names of the members of an archive to be read; by default all.
 
@@ -69,7 +69,12 @@ def read_structures(
         If the units are missing, or given in vain.
     """
     path = path if isinstance(path, Path) else Path(path)
-    source = Source((str(path),), index=index, format=format, units=units)
+    source = Source(
+        (str(path),),
+        index=index,
+        format=format,
+        units=None if units is None else str(units),
+    )
     for part in _open(path, source, members):
         for structure in part:
             check_structure(structure)
