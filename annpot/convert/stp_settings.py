@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+from annpot.convert.behler_settings import put_functions
 from annpot.convert.stp import Setup
-from annpot.convert.yaml_text import Items, Section
+from annpot.convert.yaml_text import Section
 from annpot.descriptors.chebyshev import Expansion
 from annpot.descriptors.species_weights import aenet_weights
 from annpot.descriptors.symmetry_functions import SymmetryFunction
@@ -154,11 +154,6 @@ def _note_reach(
 def _put_behler(
     section: Section, species: Sequence[str], setups: Sequence[Setup], notes: list[str]
 ) -> None:
-    cutoff, count = Counter(
-        function.recipe["cutoff"] for setup in setups for function in setup.functions
-    ).most_common(1)[0]
-    section.put("type", "behler")
-    section.put("cutoff", cutoff, f"of {count} functions; the others have their own")
     if any(setup.environment != tuple(species) for setup in setups):
         text = (
             "ENV has not the order of TYPES: aenet then evaluates functions of other "
@@ -166,25 +161,19 @@ def _put_behler(
         )
         section.say(setups[0].basis.comment(text))
         notes.append(setups[0].basis.note(text))
-    recipes_s = [[function.recipe for function in setup.functions] for setup in setups]
-    if all(recipes == recipes_s[0] for recipes in recipes_s):
-        _put_functions(section.items("functions"), setups[0], species, cutoff, notes)
-        return
-    central = section.section("central")
-    for symbol, setup in zip(species, setups, strict=True):
-        items = central.section(symbol).items("functions")
-        _put_functions(items, setup, species, cutoff, notes)
+    entries_s = {
+        symbol: _functions(setup, species, notes)
+        for symbol, setup in zip(species, setups, strict=True)
+    }
+    put_functions(section, entries_s)
 
 
-def _put_functions(
-    items: Items,
-    setup: Setup,
-    species: Sequence[str],
-    cutoff: float,
-    notes: list[str],
-) -> None:
-    """Add the functions of a set-up, as comments those that cannot be had."""
-    seen: dict[SymmetryFunction, int] = {}
+def _functions(
+    setup: Setup, species: Sequence[str], notes: list[str]
+) -> list[SymmetryFunction | str]:
+    """Return the functions of a set-up, as comments those that cannot be had."""
+    entries: list[SymmetryFunction | str] = []
+    first: dict[SymmetryFunction, int] = {}
     for line, recipe in ((f.line, dict(f.recipe)) for f in setup.functions):
         strangers = sorted(set(recipe["neighbours"]) - set(species))
         reason = f"{', '.join(strangers)} is not in TYPES" if strangers else ""
@@ -193,42 +182,14 @@ def _put_functions(
         except ValueError as error:
             reason = str(error)
         else:
-            first = seen.setdefault(function, line.number)
-            if first != line.number:
-                reason = f"the same function as in line {first}"
+            number = first.setdefault(function, line.number)
+            if number != line.number:
+                reason = f"the same function as in line {number}"
         if reason:
-            items.say(line.comment(f"left out, {reason}: {line.text}"))
+            entries.append(line.comment(f"left out, {reason}: {line.text}"))
             notes.append(line.note(f"function left out: {reason}"))
-            continue
-        items.put(function_keys(function, cutoff))
-    if not items.values():
+        else:
+            entries.append(function)
+    if not any(isinstance(entry, SymmetryFunction) for entry in entries):
         raise setup.basis.error("no function is left")
-
-
-def function_keys(
-    function: SymmetryFunction, cutoff: float, cut: dict[str, Any] | None = None
-) -> dict[str, Any]:
-    """Return the keys of a function in the settings, less those that are the default.
-
-    Parameters
-    ----------
-    cutoff, cut
-        What the section of the descriptor says: cutoff in angstrom, cutoff function and
-        alpha.
-    """
-    keys = function.to_dict()
-    if len(function.neighbours) == 1:
-        keys = {
-            "type": keys.pop("type"),
-            "neighbour": keys.pop("neighbours")[0],
-            **keys,
-        }
-    defaults = {"cutoff": cutoff, "r_s": 0.0, "alpha": 0.0, "cutoff_function": "cosine"}
-    defaults |= cut or {}
-    if function.core:
-        defaults["r_low"] = -function.cutoff
-    return {
-        key: value
-        for key, value in keys.items()
-        if key not in defaults or value != defaults[key]
-    }
+    return entries
