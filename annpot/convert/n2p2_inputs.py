@@ -119,8 +119,8 @@ def _put_species(root: Section, content: InputNN, setup: Setup, units: Units) ->
     line = content.find("mean_energy")
     if line is not None:
         section.say(
-            f"{content.path.name}, line {line.number}: mean_energy, conv_energy, conv_length: annpot "
-            "finds its own scale of energies; features do not depend on it."
+            f"{content.path.name}, line {line.number}: mean_energy, conv_energy, "
+            "conv_length: annpot finds its own scale; features do not depend on it."
         )
 
 
