@@ -114,8 +114,9 @@ class AdamSettings(Section):
 
 Layers = tuple[Count, ...]
 Activation = Literal[
-    "linear", "tanh", "sigmoid", "softplus", "silu", "gaussian", "mtanh", "twist"
-]
+    "linear", "tanh", "sigmoid", "softplus", "silu", "gaussian", "mtanh", "twist",
+    "relu", "cosine", "exponential", "square",
+]  # fmt: skip
 
 
 class TrainSettings(Section):
