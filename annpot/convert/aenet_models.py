@@ -36,9 +36,8 @@ neighbours, and its share of the least in the training set."""
 def make_model(file: NetworkFile) -> SpeciesModel:
     """Return what turns the features of the species into atomic energies."""
     setup = file.setup
-    variance_f = _compute_variance(setup)
-    deviation_f = np.sqrt(variance_f)
-    constant_f = deviation_f <= LEAST_DEVIATION
+    deviation_f = compute_deviation(setup)
+    constant_f = deviation_f == 0.0
     scale_f = np.where(constant_f, 0.0, 1.0 / np.where(constant_f, 1.0, deviation_f))
     domain = None
     if setup.n_atoms:
@@ -47,10 +46,17 @@ def make_model(file: NetworkFile) -> SpeciesModel:
             setup.min_f,
             setup.max_f,
             setup.mean_f,
-            np.diag(variance_f),
+            np.diag(_compute_variance(setup)),
         )
         domain = Domain(statistics)
     return SpeciesModel(setup.mean_f, scale_f, make_network(file), domain)
+
+
+def compute_deviation(setup: Setup) -> Array:
+    """Return the deviation of each feature, by which aenet divides; 0: constant."""
+    deviation_f: Array = np.sqrt(_compute_variance(setup))
+    deviation_f[deviation_f <= LEAST_DEVIATION] = 0.0
+    return deviation_f
 
 
 def _compute_variance(setup: Setup) -> Array:

@@ -17,10 +17,12 @@ from annpot.convert.aenet_bases import read_part
 from annpot.convert.aenet_networks import Setup
 from annpot.convert.aenet_set_comparison import Comparison
 from annpot.convert.aenet_set_files import (
+    Header,
     is_binary_set,
     is_text_set,
     open_set,
 )
+from annpot.convert.aenet_set_setups import find_setups, measure_setups
 from annpot.convert.aenet_set_writing import write_training_set
 from annpot.descriptors import Descriptor
 from annpot.errors import FileFormatError
@@ -45,6 +47,8 @@ def read_training_set(
 
     Parameters
     ----------
+    path
+        If it is text, the set-ups of its features are the ``.stp`` files beside it.
     structures
         Folder with the structure files that the set names; by default they are where
         their names say, relative to the folder of the set.
@@ -67,20 +71,17 @@ def read_training_set(
         names = [stored.name for stored in reader.structures()]
         setups = reader.read_setups()
     if setups is None:
-        raise FileFormatError(
-            f"'{path}' does not say how its features are made, as text never does: "
-            "please give the binary .train file that generate.x wrote"
-        )
+        setups = find_setups(path, reader, notes)
     files = _find_files(path, names, structures)
-    descriptors = _make_descriptors(path, setups, legacy)
-    comparison = Comparison(path, header, setups)
+    candidates = _make_candidates(path, header, setups, legacy, files)
+    comparison = Comparison(path, header)
     tally = Tally(header.species, header.reference_energies.tolist())
     with open_set(path) as reader:
         pairs = zip(reader.structures(), files, strict=True)
         entries = (comparison.entry(stored, file, tally) for stored, file in pairs)
         batches = iterate_batches(entries, BATCH_ATOMS)
         first = next(batches)
-        descriptor = comparison.choose(first, descriptors, notes)
+        descriptor = comparison.choose(first, candidates, notes)
         settings = json.dumps({"converted from": str(path)})
         with create_set(output, descriptor, settings) as writer:
             for batch in chain([first], batches):
@@ -92,15 +93,28 @@ def read_training_set(
     )
 
 
-def _make_descriptors(
-    path: Path, setups: Sequence[Setup], legacy: bool
-) -> list[Descriptor]:
-    """Return the descriptor, and that with the other angular argument if it differs."""
+def _make_candidates(
+    path: Path,
+    header: Header,
+    setups: Sequence[Setup],
+    legacy: bool,
+    files: Sequence[Path],
+) -> list[tuple[Descriptor, Sequence[Setup]]]:
+    """Return the descriptor, and that with the other angular argument if it differs.
+
+    With each its set-ups: if the file has no statistics, they are computed.
+    """
     kinds = [legacy, not legacy] if setups[0].is_chebyshev else [False]
     try:
-        return [Descriptor((read_part(setups, kind),)) for kind in kinds]
+        descriptors = [Descriptor((read_part(setups, kind),)) for kind in kinds]
     except ValueError as error:
         raise FileFormatError(f"'{path}', set-ups: {error}") from None
+    if not header.normalized or any(setup.n_atoms for setup in setups):
+        return [(descriptor, setups) for descriptor in descriptors]
+    return [
+        (descriptor, measure_setups(setups, descriptor, files))
+        for descriptor in descriptors
+    ]
 
 
 def _find_files(path: Path, names: Sequence[str], folder: Path | None) -> list[Path]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from annpot.convert.aenet_models import compute_deviation
 from annpot.convert.aenet_networks import Setup
 from annpot.convert.aenet_set_files import Header, StoredStructure
 from annpot.descriptors import Chebyshev, Descriptor, Features
@@ -28,21 +29,20 @@ SAME_POSITION, SAME_ENERGY, SAME_FORCE = 1e-4, 1e-6, 1e-4
 """Deviations, angstrom, eV/atom and eV/angstrom, of structures that are the same."""
 BOX = 2e-6
 """What aenet adds to the extent of an isolated structure, angstrom."""
-LEAST_DEVIATION = 1e-10
-"""Features that deviate less are constant for aenet, scaled: 0."""
 
 
 class Comparison:
     """Compares the structures and features of a set with what annpot makes of them."""
 
-    def __init__(self, path: Path, header: Header, setups: Sequence[Setup]) -> None:
-        self.path, self.header, self._setups = path, header, setups
+    def __init__(self, path: Path, header: Header) -> None:
+        self.path, self.header = path, header
+        self._setups: Sequence[Setup] = ()
         self.largest = 0.0
         """Largest deviation of a feature, relative to its size."""
         self.n_atoms, self._n_structures = 0, 0
         self._waiting: deque[StoredStructure] = deque()
         """Structures whose features have not been compared yet."""
-        self._size_sf = [np.zeros(len(setup.kinds_f)) for setup in setups]
+        self._size_sf: list[Array] = []
 
     def entry(self, stored: StoredStructure, file: Path, tally: Tally) -> Entry:
         """Return a structure with its cell from ``file``, if it is the same there."""
@@ -102,20 +102,25 @@ class Comparison:
     def choose(
         self,
         entries: Sequence[Entry],
-        descriptors: Sequence[Descriptor],
+        candidates: Sequence[tuple[Descriptor, Sequence[Setup]]],
         notes: list[str],
     ) -> Descriptor:
         """Return the descriptor whose features are those of the first structures."""
         stored = list(self._waiting)
-        for descriptor in descriptors:
-            batch = stack([entry.structure for entry in entries], descriptor.species)
-            pairs = find_pairs(batch, descriptor.cutoffs)
-            features = descriptor.compute_features(batch, pairs)
+        structures = [entry.structure for entry in entries]
+        for descriptor, setups in candidates:
+            self._take(setups)
+            features = compute_features(descriptor, structures)
             if self._deviation(features, stored)[0] <= TOLERANCE:
-                if descriptor is not descriptors[0]:
+                if descriptor is not candidates[0][0]:
                     notes.append(self._describe_choice(descriptor))
                 return descriptor
-        return descriptors[0]
+        self._take(candidates[0][1])
+        return candidates[0][0]
+
+    def _take(self, setups: Sequence[Setup]) -> None:
+        self._setups = setups
+        self._size_sf = [np.zeros(len(setup.kinds_f)) for setup in setups]
 
     def _describe_choice(self, descriptor: Descriptor) -> str:
         (part,) = descriptor.parts
@@ -176,10 +181,15 @@ class Comparison:
         if not self.header.normalized:
             return G_nf
         setup = self._setups[s]
-        mean_f = setup.mean_f
-        deviation_f = np.sqrt(np.maximum(setup.mean_square_f - mean_f**2, 0.0))
-        deviation_f[deviation_f <= LEAST_DEVIATION] = 0.0
-        return G_nf * deviation_f + mean_f
+        return G_nf * compute_deviation(setup) + setup.mean_f
+
+
+def compute_features(
+    descriptor: Descriptor, structures: Sequence[Structure]
+) -> Features:
+    """Return the features of some structures."""
+    batch = stack(structures, descriptor.species)
+    return descriptor.compute_features(batch, find_pairs(batch, descriptor.cutoffs))
 
 
 def _distances(positions_nc: Array, structure: Structure) -> Array:

@@ -199,7 +199,7 @@ def _check_written(output: Path, structures: Iterator[StoredStructure]) -> None:
             )
             if not same:
                 raise AnnpotError(
-                    f"'{output}': read back, structure {expected.name!a:.60} is not "
+                    f"'{output.name}': read back, structure {expected.name!a:.60} is not "
                     "what it should be"
                 )
         reader.read_setups()

@@ -86,7 +86,7 @@ def write_structures(
     """
     if format_ == "runner" and units is None:
         raise InputError(
-            f"'{path}' cannot say its units: please give those to write, e.g. "
+            f"'{path.name}' cannot say its units: please give those to write, e.g. "
             "--units bohr,hartree or --units angstrom,ev"
         )
     if format_ != "runner" and units not in (None, ANGSTROM_EV):
@@ -99,7 +99,7 @@ def write_structures(
     with errors_naming(path):
         files = _WRITERS[format_](checked, path, units or ANGSTROM_EV)
     if not counts["structures"]:
-        raise StructureError(f"'{path}': no structure to write")
+        raise StructureError(f"'{path.name}': no structure to write")
     notes += _describe(counts, format_, path)
     return files
 
@@ -151,19 +151,19 @@ def _describe(counts: Counter[str], format_: str, path: Path) -> list[str]:
         },
     }[format_]
     lines = [
-        f"'{path}': {counts[what]} structures have no {what}, {text}"
+        f"'{path.name}': {counts[what]} structures have no {what}, {text}"
         for what, text in (("energies", no_energies), ("forces", no_forces))
         if counts[what]
     ]
     lines += [
-        f"'{path}': {format_} has no place for {text}, those of {counts[key]} "
+        f"'{path.name}': {format_} has no place for {text}, those of {counts[key]} "
         "structures are not written"
         for key, text in cannot_hold.items()
         if counts[key]
     ]
     if format_ == "runner" and counts["validation"]:
         lines.append(
-            f"'{path}': {counts['validation']} structures for validation are written "
+            f"'{path.name}': {counts['validation']} structures for validation are written "
             "as set=train"
         )
     return lines
