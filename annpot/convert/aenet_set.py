@@ -149,5 +149,7 @@ def _find_file(base: Path, name: str, folder: Path | None) -> Path | None:
     candidates = [base / relative]
     if folder is not None:
         inside = [folder.joinpath(*parts[i:]) for i in range(len(parts))]
+        # annpot calls members of archives archive.tar.gz:member
+        inside.append(folder / relative.rpartition(":")[2])
         candidates = inside + candidates
     return next((file for file in candidates if os.path.isfile(file)), None)

@@ -199,8 +199,8 @@ def _check_written(output: Path, structures: Iterator[StoredStructure]) -> None:
             )
             if not same:
                 raise AnnpotError(
-                    f"'{output.name}': read back, structure {expected.name!a:.60} is not "
-                    "what it should be"
+                    f"'{output.name}': read back, structure {expected.name!a:.60} is "
+                    "not what it should be"
                 )
         reader.read_setups()
 

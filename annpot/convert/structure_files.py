@@ -163,8 +163,8 @@ def _describe(counts: Counter[str], format_: str, path: Path) -> list[str]:
     ]
     if format_ == "runner" and counts["validation"]:
         lines.append(
-            f"'{path.name}': {counts['validation']} structures for validation are written "
-            "as set=train"
+            f"'{path.name}': {counts['validation']} structures for validation are "
+            "written as set=train"
         )
     return lines
 

@@ -66,7 +66,7 @@ def test_input_data(tmp_path, units):
         assert_same(structure, expected, rtol)
     assert "comment 'some/where2.xsf', structure 2\n" in path.read_text()
     assert notes == [
-        f"'{path.name}': runner has no place for stresses, those of 5 structures are not "
+        "'input.data': runner has no place for stresses, those of 5 structures are not "
         "written"
     ]
 
