@@ -9,8 +9,6 @@ from pathlib import Path
 
 import numpy as np
 
-from annpot.structures.structure import Structure
-
 DATA = Path(__file__).parent / "data" / "n2p2" / "synthetic.tar.xz"
 ALL = [
     folder / "shared" / "reference" / "n2p2" / "synthetic.tar.xz"
@@ -48,23 +46,6 @@ def write_files(files, folder):
     for name, text in files.items():
         (folder / name).write_text(text)
     return folder
-
-
-def read_structures(text):
-    """Return the structures of an input.data."""
-    return [_read_structure(part) for part in text.split("begin\n")[1:]]
-
-
-def _read_structure(text):
-    lines = [line.split() for line in text.splitlines()]
-    lattice = [words[1:] for words in lines if words[0] == "lattice"]
-    atoms = [words for words in lines if words[0] == "atom"]
-    return Structure(
-        symbols=tuple(words[4] for words in atoms),
-        positions_nc=np.array([words[1:4] for words in atoms], dtype=float),
-        cell_cc=np.array(lattice or np.zeros((3, 3)), dtype=float),
-        pbc_c=np.full(3, bool(lattice)),
-    )
 
 
 def read_predictions(text):

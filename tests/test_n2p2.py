@@ -12,6 +12,7 @@ from n2p2_files import ALL, DATA
 
 from annpot.convert.n2p2 import read_potential, write_potential
 from annpot.descriptors.symmetry_functions import CUTOFF_FUNCTIONS, NAMES
+from annpot.structures.runner_data import read_runner
 from annpot.structures.structure import stack
 from annpot.units import Units
 
@@ -43,7 +44,7 @@ def assert_same(potential, files, tolerance):
     -------
     What the potential gives for the structures.
     """
-    structures = n2p2_files.read_structures(files["input.data"])
+    structures = list(read_runner(files["input.data"], "input.data", Units()))
     expected = n2p2_files.read_predictions(files["reference.txt"])
     result = potential.evaluate(stack(structures, potential.species))
     assert len(structures) == len(expected) > 0

@@ -22,7 +22,8 @@ from annpot.cli import options
     help="Read the names of files from this file, one per line; '-': standard input.",
 )
 @click.option("--index", default=":", show_default=True, help="Which of each file.")
-@click.option("--format", "format_", help="ASE's name of the format of the files.")
+@options.format_
+@options.units
 @click.option(
     "--on-error",
     type=click.Choice(["stop", "skip"]),
@@ -51,6 +52,7 @@ def predict(
     files_from: str | None,
     index: str,
     format_: str | None,
+    units: str | None,
     on_error: str,
     forces: bool | None,
     stress: bool | None,
@@ -91,12 +93,15 @@ def predict(
     from annpot.structures.reading import Source, SourceFile, read_files
     from annpot.structures.selection import parse_index
     from annpot.structures.structure import check_species
+    from annpot.units import parse_units
 
     parse_index(index)
+    if units is not None:
+        parse_units(units)
     report.announce_compilation()
     predictor = load_predictor(loaded.predict.potential)
     skipped: list[str] = []
-    source = Source(tuple(names), index=index, format=format_)
+    source = Source(tuple(names), index=index, format=format_, units=units)
     found = [SourceFile(path, source) for path in read]
     structures = read_files(
         report.progress(found, "predict"),

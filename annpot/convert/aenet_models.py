@@ -36,9 +36,8 @@ neighbours, and its share of the least in the training set."""
 def make_model(file: NetworkFile) -> SpeciesModel:
     """Return what turns the features of the species into atomic energies."""
     setup = file.setup
-    variance_f = _compute_variance(setup)
-    deviation_f = np.sqrt(variance_f)
-    constant_f = deviation_f <= LEAST_DEVIATION
+    deviation_f = compute_deviation(setup)
+    constant_f = deviation_f == 0.0
     scale_f = np.where(constant_f, 0.0, 1.0 / np.where(constant_f, 1.0, deviation_f))
     domain = None
     # aenet-python knows the ranges, but counts no atoms
@@ -48,10 +47,17 @@ def make_model(file: NetworkFile) -> SpeciesModel:
             setup.min_f,
             setup.max_f,
             setup.mean_f,
-            np.diag(variance_f),
+            np.diag(_compute_variance(setup)),
         )
         domain = Domain(statistics)
     return SpeciesModel(setup.mean_f, scale_f, make_network(file), domain)
+
+
+def compute_deviation(setup: Setup) -> Array:
+    """Return the deviation of each feature, by which aenet divides; 0: constant."""
+    deviation_f: Array = np.sqrt(_compute_variance(setup))
+    deviation_f[deviation_f <= LEAST_DEVIATION] = 0.0
+    return deviation_f
 
 
 def _compute_variance(setup: Setup) -> Array:
@@ -123,6 +129,19 @@ def make_file(potential: Potential, s: int) -> NetworkFile:
     return NetworkFile(nodes, codes, weights_w, setup, training)
 
 
+def choose_least_distance(nearest: float) -> float:
+    """Return the distance that aenet is to take for the least.
+
+    Parameters
+    ----------
+    nearest
+        The shortest distance in the training set, infinite if not known, angstrom.
+    """
+    if not np.isfinite(nearest):
+        return LEAST_DISTANCE
+    return min(max(SHARE * nearest, LEAST_DISTANCE), MOST_DISTANCE)
+
+
 def _make_setup(potential: Potential, s: int, basis: Basis) -> tuple[Setup, Array]:
     """Return the set-up, and what the weights of each feature have to be multiplied by.
 
@@ -141,14 +160,11 @@ def _make_setup(potential: Potential, s: int, basis: Basis) -> tuple[Setup, Arra
         statistics = model.domain.statistics
         n_atoms = min(statistics.n_atoms, MAX_COUNT)
         min_f, max_f = (f[basis.order_f] for f in (statistics.min_f, statistics.max_f))
-    nearest = float(potential.shortest_st[s].min())
     setup = Setup(
         description=f"made by annpot {__version__}$$",
         symbol=potential.species[s],
         environment=basis.environment,
-        r_min=min(max(SHARE * nearest, LEAST_DISTANCE), MOST_DISTANCE)
-        if np.isfinite(nearest)
-        else LEAST_DISTANCE,
+        r_min=choose_least_distance(float(potential.shortest_st[s].min())),
         cutoff=basis.cutoff,
         basis=basis.name,
         kinds_f=basis.kinds_f,

@@ -40,6 +40,8 @@ class Structure:
     file, index
         Where it was read: file name (``archive.tar.gz:member`` in an archive) and
         number of the structure in that file, from 0.
+    set
+        ``"train"`` or ``"test"``, if the file says which it belongs to.
     """
 
     symbols: tuple[str, ...]
@@ -52,6 +54,7 @@ class Structure:
     stress_v: Array | None = None
     file: str = ""
     index: int = 0
+    set: str | None = None
 
     def __len__(self) -> int:
         """Return the number of atoms."""
