@@ -309,7 +309,7 @@ def test_settings_of_generate_and_train(folder):
         f"'{folder / 'generate.in'}', line 1: OUTPUT TiO2.train: 'annpot generate' "
         "writes fingerprints.h5; 'annpot convert' makes a training set of aenet of it"
     ]
-    assert "# of a paper / 2016\n" in text
+    assert "# Ti, O: One of the set-ups of a paper / 2016\n" in text
     comments = [line for line in text.splitlines() if "#" in line]
     assert len(comments) > 15
 
