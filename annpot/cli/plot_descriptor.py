@@ -183,6 +183,7 @@ def _descriptor(file: Path | None, overrides: tuple[str, ...]) -> Descriptor:
 
     from annpot.descriptors.building import make_descriptor
     from annpot.fingerprints import read_descriptor
+    from annpot.format.container import FINGERPRINTS, POTENTIAL
     from annpot.format.reading import open_checked
     from annpot.generation import find_species
     from annpot.settings import require_structures
@@ -190,7 +191,7 @@ def _descriptor(file: Path | None, overrides: tuple[str, ...]) -> Descriptor:
     if file is not None and h5py.is_hdf5(file):
         if overrides:
             raise InputError(f"--set: settings expected, '{file}' has its descriptor")
-        with open_checked(file) as opened:
+        with open_checked(file, POTENTIAL, FINGERPRINTS) as opened:
             return read_descriptor(opened)
     loaded, path = options.load(file or options.DEFAULT_SETTINGS, overrides, {})
     if loaded.species is None:
