@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from annpot.convert.input_nn_keywords import (
@@ -19,33 +20,13 @@ from annpot.convert.input_nn_keywords import (
     SUSPICIOUS,
     TRAINING,
 )
-from annpot.convert.numbers import parse_count, parse_number
+from annpot.convert.plain_text import parse_count, parse_number, read_lines
 from annpot.errors import FileFormatError, did_you_mean
 
-MAX_BYTES = 50_000_000
-"""Of a file that is read into memory."""
-
-
-def read_lines(path: Path) -> list[str]:
-    """Return the lines of a text file of moderate size.
-
-    Raises
-    ------
-    FileFormatError
-        If it cannot be read or is too large.
-    """
-    try:
-        with path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        reason = error.strerror or "cannot be read"
-        raise FileFormatError(f"'{path}': {reason}") from None
-    if len(content) > MAX_BYTES:
-        raise FileFormatError(
-            f"'{path}': more than {MAX_BYTES // 1_000_000} MB, expected a small file"
-        )
-    # any byte is a character, so that comments in whatever encoding do no harm
-    return content.decode("latin-1").split("\n")
+MAX_LINES = 100_000
+"""Of lines with keywords."""
+MAX_UNKNOWN, MAX_NOTES = 1000, 20
+"""Lines with unknown keywords; beyond the second they are only counted."""
 
 
 @dataclass(frozen=True)
@@ -67,13 +48,20 @@ class InputNN:
     path: Path
     lines: tuple[Line, ...]
 
+    @cached_property
+    def _found(self) -> dict[str, list[Line]]:
+        found: dict[str, list[Line]] = {}
+        for line in self.lines:
+            found.setdefault(line.keyword, []).append(line)
+        return found
+
     def find(self, keyword: str) -> Line | None:
-        """Return the line of a keyword, if there is one."""
+        """Return the line of a keyword, the first if there are several."""
         return next(iter(self.find_all(keyword)), None)
 
     def find_all(self, keyword: str) -> list[Line]:
         """Return all lines of a keyword."""
-        return [line for line in self.lines if line.keyword == keyword]
+        return self._found.get(keyword, [])
 
     def need(self, keyword: str) -> Line:
         """Return the line of a keyword that must be there.
@@ -188,34 +176,60 @@ def read_input_nn(path: Path, notes: list[str]) -> InputNN:
         annpot cannot express.
     """
     lines = []
-    for number, text in enumerate(read_lines(path), 1):
+    for number, text in read_lines(path):
         written, *words = re.split("[#!]", text, maxsplit=1)[0].split() or [""]
         if written:
             keyword = ALIASES.get(written, written)
             lines.append(Line(number, keyword, tuple(words), written))
+            if not text.endswith("\n"):
+                notes.append(
+                    f"'{path}', line {number}: no end of line: is the file complete?"
+                )
+        if len(lines) > MAX_LINES:
+            raise FileFormatError(
+                f"'{path}': more than {MAX_LINES} lines with keywords"
+            )
     content = InputNN(path, tuple(lines))
-    _check_keywords(content, notes)
+    _check_unknown(content, notes)
+    _check_refused(content)
+    _check_type(content)
     _check_twice(content)
     return content
 
 
-def _check_keywords(content: InputNN, notes: list[str]) -> None:
-    """Check that there is nothing in the file that annpot cannot express."""
+def _check_unknown(content: InputNN, notes: list[str]) -> None:
+    """Check that no unknown keyword looks as if it changed energies; note others."""
     known = POTENTIAL | TRAINING | REFUSED.keys() | ALIASES.keys()
-    for line in content.lines:
-        if line.keyword in REFUSED:
-            raise content.error(line, f"'{line.written}' {REFUSED[line.keyword]}")
-        if line.keyword in known:
-            continue
-        text = (
-            f"unknown keyword {line.written!a:.60}{did_you_mean(line.written, known)}"
+    unknown = [line for line in content.lines if line.keyword not in known]
+    if len(unknown) > MAX_UNKNOWN:
+        raise FileFormatError(
+            f"'{content.path}': {len(unknown)} lines with unknown keywords, expected "
+            "an input.nn of n2p2 or RuNNer"
         )
-        if any(word in line.keyword.lower() for word in SUSPICIOUS):
+    for n, line in enumerate(unknown):
+        word = line.written[:60]
+        suspicious = did_you_mean(word, POTENTIAL) or any(
+            part in word.lower() for part in SUSPICIOUS
+        )
+        if n >= MAX_NOTES and not suspicious:
+            continue
+        text = f"unknown keyword {word!a}{did_you_mean(word, known)}"
+        if suspicious:
             raise content.error(
                 line, f"{text}, which may change energies: delete the line if not"
             )
         notes.append(f"'{content.path}', line {line.number}: {text}; ignored")
-    _check_type(content)
+    if len(unknown) > MAX_NOTES:
+        notes.append(
+            f"'{content.path}': {len(unknown) - MAX_NOTES} more unknown keywords"
+        )
+
+
+def _check_refused(content: InputNN) -> None:
+    """Check that there is nothing in the file that annpot cannot express."""
+    for line in content.lines:
+        if line.keyword in REFUSED:
+            raise content.error(line, f"'{line.written}' {REFUSED[line.keyword]}")
 
 
 def _check_type(content: InputNN) -> None:
@@ -224,7 +238,7 @@ def _check_type(content: InputNN) -> None:
     if line is not None:
         word = content.argument(line)
         if word.upper() not in ("0", "2", "2G", "2G-HDNNP"):
-            raise content.error(line, f"'{line.written} {word[:40]!a}' {CHARGES}")
+            raise content.error(line, f"'{line.written}' {word!a:.40} {CHARGES}")
     line = content.find("nn_type_short")
     if line is not None and content.argument(line) != "1":
         raise content.error(

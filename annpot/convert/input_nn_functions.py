@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from annpot.convert.numbers import invert, parse_number
+from annpot.convert.plain_text import invert, parse_number
 from annpot.descriptors.symmetry_functions import (
     KINDS,
     NAMES,
@@ -102,7 +102,7 @@ def restore_function(function: SymmetryFunction, unit: float) -> SymmetryFunctio
     if function.type == "G1":
         function = replace(function, type="G2", eta=0.0, r_s=0.0)
     if not function.kind.number:
-        raise ValueError(f"n2p2 has no functions like '{function.label}'")
+        raise ValueError(f"it has no functions {function.type}")
     recipe = function.to_dict()
     for key in LENGTHS:
         if key in recipe:

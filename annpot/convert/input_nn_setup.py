@@ -160,7 +160,7 @@ def _functions(
 
 def _layouts(content: InputNN, symbol: str, species: tuple[str, ...]) -> list[Layout]:
     """Return what the network of an element may look like, the likeliest first."""
-    n_layers = _depth(content, symbol, species)
+    n_layers = _depth(content)
     letters = _letters(content, symbol, n_layers, species)
     lines = [
         line
@@ -202,12 +202,17 @@ def _layouts(content: InputNN, symbol: str, species: tuple[str, ...]) -> list[La
     return list(layouts.values()) or [Layout(_complete(content, default), letters, "")]
 
 
-def _depth(content: InputNN, symbol: str, species: tuple[str, ...]) -> int:
-    """Return the number of hidden layers of an element."""
+def _depth(content: InputNN) -> int:
+    """Return the number of hidden layers, which must be the same for all elements."""
+    depth = content.count(content.need("global_hidden_layers_short"), 0, 1, MAX_LAYERS)
     for line in content.find_all("element_hidden_layers_short"):
-        if content.symbol(line, 0, species) == symbol:
-            return content.count(line, 1, 1, MAX_LAYERS)
-    return content.count(content.need("global_hidden_layers_short"), 0, 1, MAX_LAYERS)
+        if content.count(line, 1, 1, MAX_LAYERS) != depth:
+            raise content.error(
+                line,
+                f"{line.written} {line.words[1]}, but global_hidden_layers_short "
+                f"{depth}: expected the same number, as n2p2 has it",
+            )
+    return depth
 
 
 def _global_nodes(content: InputNN, n_layers: int) -> list[int | None]:

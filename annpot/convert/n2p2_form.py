@@ -11,7 +11,7 @@ import numpy as np
 from annpot.convert.input_nn_functions import restore_function
 from annpot.convert.input_nn_setup import ScalingMode
 from annpot.convert.n2p2_networks import letters_of, simplify_network
-from annpot.convert.numbers import invert
+from annpot.convert.plain_text import invert
 from annpot.convert.scaling_data import WIDE, Ranges, compute_scaling, ranges_of
 from annpot.descriptors import Descriptor
 from annpot.descriptors.behler import Behler
@@ -146,10 +146,16 @@ def _functions(descriptor: Descriptor, s: int) -> list[SymmetryFunction]:
 def _restore(
     functions: Sequence[SymmetryFunction], units: Units
 ) -> list[SymmetryFunction]:
-    try:
-        return [restore_function(f, units.angstrom) for f in functions]
-    except ValueError as error:
-        raise FileFormatError(str(error)) from None
+    """Return the functions in the units of the files."""
+    restored = []
+    for function in functions:
+        try:
+            restored.append(restore_function(function, units.angstrom))
+        except ValueError as error:
+            raise FileFormatError(
+                f"n2p2 cannot have '{function.label}' in {units.length}: {error}"
+            ) from None
+    return restored
 
 
 def _find_order(

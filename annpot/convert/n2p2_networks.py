@@ -14,9 +14,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from annpot.convert.input_nn import read_lines
 from annpot.convert.input_nn_setup import Layout
-from annpot.convert.numbers import parse_number
+from annpot.convert.plain_text import check_ended, parse_number, read_lines
 from annpot.errors import FileFormatError
 from annpot.networks import MTANH_A, MTANH_B, Network
 from annpot.structures.structure import Array
@@ -43,6 +42,10 @@ LETTERS = {
 }
 
 
+MAX_WEIGHTS = 5_000_000
+"""Of the network of an element."""
+
+
 class Weights(NamedTuple):
     """The numbers of a file, and what it says that they are."""
 
@@ -51,8 +54,13 @@ class Weights(NamedTuple):
     """``a`` and ``b``, or empty if a line does not tell."""
 
 
-def read_weights(path: Path) -> Weights:
+def read_weights(path: Path, most: int) -> Weights:
     """Return the numbers in a file of weights.
+
+    Parameters
+    ----------
+    most
+        So many can be used; of more, one is read besides.
 
     Raises
     ------
@@ -60,19 +68,26 @@ def read_weights(path: Path) -> Weights:
         If it cannot be read, or something is no finite number.
     """
     numbers, kinds = [], []
-    for n, text in enumerate(read_lines(path), 1):
+    for n, text in read_lines(path):
         words = text.split(maxsplit=2)
         if not words or words[0].startswith("#"):
             continue
+        check_ended(path, n, text)
         value = parse_number(words[0])
         if value is None:
             raise FileFormatError(
                 f"'{path}', line {n}: {words[0]!a:.40}, expected a finite number"
             )
         numbers.append(value)
-        kinds.append(words[1] if len(words) > 1 else "?")
-    told = set(kinds) <= {"a", "b"}
-    return Weights(np.array(numbers), "".join(kinds) if told else "")
+        kinds.append(words[1] if words[1:] and words[1] in ("a", "b") else "?")
+        if (kinds[0] == "?") != (kinds[-1] == "?"):
+            raise FileFormatError(
+                f"'{path}', line {n}: weight (a) or bias (b), the second column: "
+                "expected in all lines or in none"
+            )
+        if len(numbers) > most:
+            break
+    return Weights(np.array(numbers), "" if "?" in kinds else "".join(kinds))
 
 
 def _sizes(layout: Layout, n_inputs: int) -> list[tuple[int, int]]:
@@ -115,7 +130,12 @@ def read_network(
     FileFormatError
         If none fits, or the file is wrong.
     """
-    weights = read_weights(path)
+    most = max(_count(layout, n_inputs) for layout in layouts)
+    if most > MAX_WEIGHTS:
+        raise FileFormatError(
+            f"'{path}': a network of {most} weights, expected at most {MAX_WEIGHTS}"
+        )
+    weights = read_weights(path, most)
     fitting = [layout for layout in layouts if _fits(weights, layout, n_inputs)]
     if not fitting:
         raise _misfit(path, weights, layouts, n_inputs)
@@ -147,7 +167,8 @@ def _misfit(
             f"'{path}': weights (a) and biases (b) in another order than that of "
             f"{expected}"
         )
-    return FileFormatError(f"'{path}': {found} weights, expected {expected}")
+    number = f"{found}" if found <= max(counts) else f"more than {max(counts)}"
+    return FileFormatError(f"'{path}': {number} weights, expected {expected}")
 
 
 def _make_network(

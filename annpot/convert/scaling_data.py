@@ -16,9 +16,13 @@ from pathlib import Path
 
 import numpy as np
 
-from annpot.convert.input_nn import read_lines
 from annpot.convert.input_nn_setup import ScalingMode
-from annpot.convert.numbers import parse_count, parse_number
+from annpot.convert.plain_text import (
+    check_ended,
+    parse_count,
+    parse_number,
+    read_lines,
+)
 from annpot.errors import FileFormatError
 from annpot.extrapolation import Domain
 from annpot.scaling import Statistics
@@ -119,31 +123,39 @@ def read_scaling_data(
     FileFormatError
         If the rows are not those of the elements and functions, or hold no numbers.
     """
-    rows = _read_rows(path)
     expected = sum(n_functions_s)
+    rows = _read_rows(path, expected)
     if len(rows) != expected:
         counts = ", ".join(
             f"{n} of {s}" for s, n in zip(species, n_functions_s, strict=True)
         )
         raise FileFormatError(
-            f"'{path}': {len(rows)} rows, expected one for each of {expected} symmetry "
-            f"functions ({counts})"
+            f"'{path}': {_number(len(rows), expected)} rows, expected one for each of "
+            f"{expected} symmetry functions ({counts})"
         )
     return tuple(
         Ranges(*values_kf) for values_kf in _blocks(path, rows, species, n_functions_s)
     )
 
 
+def _number(found: int, expected: int) -> str:
+    return f"{found}" if found <= expected else f"more than {expected}"
+
+
 Row = tuple[int, list[str]]
 """Number and words of a line."""
 
 
-def _read_rows(path: Path) -> list[Row]:
-    rows = [
-        (number, text.split())
-        for number, text in enumerate(read_lines(path), 1)
-        if text.strip() and not text.lstrip().startswith("#")
-    ]
+def _read_rows(path: Path, expected: int) -> list[Row]:
+    """Return the rows, or more than expected if there are more."""
+    rows: list[Row] = []
+    for number, text in read_lines(path):
+        words = text.split()
+        if words and not words[0].startswith("#"):
+            check_ended(path, number, text)
+            rows.append((number, words))
+        if len(rows) > expected + 1:
+            break
     if rows and len(rows[-1][1]) == 2:
         rows.pop()
     return rows
@@ -158,6 +170,12 @@ def _blocks(
     done here.
     """
     remaining = iter(rows)
+    n_columns = len(rows[0][1])
+    if n_columns not in (5, 6):
+        raise FileFormatError(
+            f"'{path}', line {rows[0][0]}: {n_columns} columns, expected 5 or 6: "
+            "element, function, least, largest, mean and, from n2p2, standard deviation"
+        )
     for e, (symbol, n_functions) in enumerate(
         zip(species, n_functions_s, strict=True), 1
     ):
@@ -171,16 +189,15 @@ def _blocks(
                     f"{place}: row {' '.join(words[:2])!a:.40}, expected '{e} {f}': "
                     f"function {f} of {symbol}, elements by atomic number"
                 )
+            if len(words) != n_columns:
+                raise FileFormatError(
+                    f"{place}: {len(words)} columns, but {n_columns} in the first row"
+                )
             values_fk[f - 1] = _parse_values(place, words[2:])
         yield values_fk.T.copy()
 
 
 def _parse_values(place: str, words: list[str]) -> list[float]:
-    if len(words) not in (3, 4):
-        raise FileFormatError(
-            f"{place}: {len(words) + 2} columns, expected 5 or 6: element, function, "
-            "least, largest, mean and, from n2p2, standard deviation"
-        )
     # n2p2 writes NaN for the standard deviation of what does not vary
     if len(words) == 4 and words[3].lower().lstrip("-") == "nan":
         words = words[:3]
