@@ -13,9 +13,9 @@ import contextlib
 import os
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import BinaryIO, Literal, NamedTuple, NoReturn, Protocol
+from typing import BinaryIO, Literal, NamedTuple, NoReturn, Protocol, TypeVar
 
 import numpy as np
 
@@ -23,7 +23,13 @@ from annpot.elements import SYMBOLS
 from annpot.errors import FileFormatError
 from annpot.structures.structure import Array, Integers
 
+T = TypeVar("T")
+
+_WORD = re.compile(rb"\s*(\S+)")
+
 SYMBOL_BYTES = 2
+_HEAD_BYTES = 24
+"""Enough for the first record of any layout."""
 MAX_WORD = 1024
 """Longest word in bytes that is read from text."""
 
@@ -182,7 +188,7 @@ class BinaryRecords(Records):
     def __init__(self, file: BinaryIO, name: str) -> None:
         super().__init__(file, name)
         self.n_records = 0
-        layout = find_layout(file.read(20))
+        layout = find_layout(file.read(_HEAD_BYTES))
         if layout is None:
             raise FileFormatError(
                 f"'{name}' does not begin with a record of one integer, expected an "
@@ -275,8 +281,8 @@ class TextRecords(Records):
     def __init__(self, file: BinaryIO, name: str) -> None:
         super().__init__(file, name)
         self.n_lines = 0
-        self.rest = b""
-        """What has not been read yet of the current line."""
+        self.current, self.at = b"", 0
+        """The current line, and how far it has been read."""
 
     @property
     def place(self) -> str:
@@ -285,39 +291,35 @@ class TextRecords(Records):
 
     def end(self) -> None:
         """Check that nothing follows but blanks."""
-        while not self.rest.strip():
-            self.rest = self.file.readline()
-            if not self.rest:
+        while (word := self._word()) is None:
+            if not self._next_line():
                 return
-            self.n_lines += 1
-        self.fail(
-            f"{_show(self.rest.split()[0])} follows, expected the end of the file"
-        )
+        self.fail(f"{_show(word)} follows, expected the end of the file")
 
     def _read_integers(self, count: int) -> Integers:
-        words = self._words(count)
-        for word in words:
-            if re.fullmatch(rb"[-+]?[0-9]{1,18}", word) is None:
-                self.fail(f"{_show(word)} is no integer")
-        return np.array(words, dtype=object).astype(np.int64)
+        return np.array(self._words(count, self._integer), dtype=np.int64)
+
+    def _integer(self, word: bytes) -> int:
+        if re.fullmatch(rb"[-+]?[0-9]{1,18}", word) is None:
+            self.fail(f"{_show(word)} is no integer")
+        return int(word)
 
     def _read_floats(self, count: int) -> Array:
-        words = self._words(count)
-        try:
-            return np.array([float(word) for word in words])
-        except ValueError:
-            return np.array([self._float(word) for word in words])
+        return np.array(self._words(count, self._float), dtype=np.float64)
 
     def _float(self, word: bytes) -> float:
-        """Return a number that is not written as Python does: 1.5D-3, 1.5-300."""
-        text = re.sub(rb"(?i)(?:d|(?<=[0-9.])(?=[-+]))", b"e", word)
+        """Return a number, also of forms of Fortran alone: 1.5D-3, 1.5-300."""
         try:
-            return float(text)
+            return float(word)
+        except ValueError:
+            pass
+        try:
+            return float(re.sub(rb"(?i)d|(?<=[0-9.])(?=[-+])", b"e", word))
         except ValueError:
             self.fail(f"{_show(word)} is no number")
 
     def _read_logical(self) -> bool:
-        (word,) = self._words(1)
+        (word,) = self._words(1, bytes)
         name = word.lower().strip(b".")
         if name not in (b"t", b"f", b"true", b"false"):
             self.fail(f"{_show(word)}, expected T or F")
@@ -336,34 +338,48 @@ class TextRecords(Records):
         return names
 
     def _read_word(self, size: int) -> str:
-        return self._words(1)[0].decode("latin-1")
+        return self._words(1, bytes)[0].decode("latin-1")
 
     def _read_line(self, size: int) -> str:
-        if not self.rest.strip():
-            self._next_line(1)
-        content, self.rest = self.rest, b""
-        text = content.rstrip(b"\r\n").decode("latin-1").rstrip(" ")
+        if not self.current[self.at :].strip() and not self._next_line():
+            self._fail_at_end(1)
+        start, self.at = self.at, len(self.current)
+        content = self.current[start:].rstrip(b"\r\n")
+        text = content.decode("latin-1").rstrip(" ")
         # Fortran begins lines with a blank
-        return text.removeprefix(" ")[:size]
+        return (text.lstrip(" ") if start else text.removeprefix(" "))[:size]
 
-    def _words(self, count: int) -> list[bytes]:
-        words: list[bytes] = []
+    def _words(self, count: int, convert: Callable[[bytes], T]) -> list[T]:
+        """Return the next words, converted one by one."""
+        words: list[T] = []
         while len(words) < count:
-            missing = count - len(words)
-            found = self.rest.split(None, missing)
-            words += found[:missing]
-            self.rest = b"".join(found[missing:])
-            if any(len(word) > MAX_WORD for word in found[:missing]):
-                self.fail(f"a word of more than {MAX_WORD} characters")
-            if len(words) < count:
-                self._next_line(count - len(words))
+            word = self._word()
+            if word is not None:
+                words.append(convert(word))
+            elif not self._next_line():
+                self._fail_at_end(count - len(words))
         return words
 
-    def _next_line(self, missing: int) -> None:
-        self.rest = self.file.readline()
-        if not self.rest:
-            self.fail(f"the file ends, {missing} more expected: is it cut short?")
-        self.n_lines += 1
+    def _word(self) -> bytes | None:
+        """Return the next word of the line, if there is one."""
+        found = _WORD.match(self.current, self.at)
+        if found is None:
+            return None
+        self.at = found.end()
+        if found.end() - found.start(1) > MAX_WORD:
+            self.fail(f"a word of more than {MAX_WORD} characters")
+        return found[1]
+
+    def _next_line(self) -> bool:
+        """Go on to the next line, if there is one."""
+        line = self.file.readline()
+        if line:
+            self.current, self.at = line, 0
+            self.n_lines += 1
+        return bool(line)
+
+    def _fail_at_end(self, missing: int) -> NoReturn:
+        self.fail(f"the file ends, {missing} more expected: is it cut short?")
 
 
 def _show(word: bytes) -> str:
@@ -371,8 +387,13 @@ def _show(word: bytes) -> str:
 
 
 @contextlib.contextmanager
-def open_records(path: Path, *, text: bool) -> Iterator[Records]:
+def open_records(path: Path, *, text: bool | None = None) -> Iterator[Records]:
     """Give the records of a file.
+
+    Parameters
+    ----------
+    text
+        Whether it is text; ``None``: unless the content says otherwise.
 
     Raises
     ------
@@ -381,9 +402,10 @@ def open_records(path: Path, *, text: bool) -> Iterator[Records]:
     """
     try:
         with path.open("rb") as file:
-            yield (
-                TextRecords(file, str(path)) if text else BinaryRecords(file, str(path))
-            )
+            if text is None:
+                text = b"\0" not in file.read(_HEAD_BYTES)
+                file.seek(0)
+            yield (TextRecords if text else BinaryRecords)(file, str(path))
     except OSError as error:
         raise FileFormatError(f"'{path}' cannot be read: {error.strerror}") from None
 
@@ -467,10 +489,30 @@ class TextWriter:
 
     def line(self, text: str, size: int) -> None:
         """Write a record of ``size`` bytes; what is longer is cut."""
-        self._line(" " + _pad(text.replace("\n", " "), size).decode("latin-1"))
+        if not text.strip() or text.lstrip()[0] in "'\"":
+            # Fortran would read on in the next line
+            text = "$$" + text
+        line = _pad(text, size).decode("latin-1")
+        self._line(" " + re.sub(r"[\r\n]", " ", line))
 
     def _line(self, text: str) -> None:
         self.file.write(text.encode("latin-1") + b"\n")
+
+
+@contextlib.contextmanager
+def open_writer(path: Path, *, text: bool, layout: Layout) -> Iterator[Writer]:
+    """Give the writer of a file; ``layout`` is that of a binary one.
+
+    Raises
+    ------
+    FileFormatError
+        If the file cannot be written.
+    """
+    try:
+        with path.open("wb") as file:
+            yield TextWriter(file) if text else BinaryWriter(file, layout)
+    except OSError as error:
+        raise FileFormatError(f"'{path}' cannot be written: {error.strerror}") from None
 
 
 def _pad(text: str, size: int) -> bytes:

@@ -286,10 +286,10 @@ def test_not_a_file_of_records(content):
 def test_files(tmp_path):
     path = tmp_path / "Ti.nn"
     path.write_bytes(binary(Layout("big", 8)))
-    with open_records(path, text=False) as records:
+    with open_records(path) as records:
         check(records)
     with (
         pytest.raises(FileFormatError, match=r"none.nn' cannot be read: No such file"),
-        open_records(tmp_path / "none.nn", text=True),
+        open_records(tmp_path / "none.nn"),
     ):
         pass
