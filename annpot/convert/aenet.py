@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from annpot.convert.aenet_bases import read_part
+from annpot.convert.aenet_bases import check_basis, read_part
 from annpot.convert.aenet_models import make_file, make_model
 from annpot.convert.aenet_networks import NetworkFile, read_network, write_records
 from annpot.convert.aenet_origin import read_again, recall, remember
@@ -76,8 +76,12 @@ def read_potential(
     _check_species(files, names)
     _check_agreement(files, names)
     for path, file in zip(paths, files, strict=True):
+        try:
+            check_basis(file.setup)
+        except ValueError as error:
+            raise FileFormatError(f"'{path}': {error}") from None
         notes += _remarks(path, file)
-    return _make_potential(files, names, legacy)
+    return _make_potential(files, legacy)
 
 
 def _check_species(files: Sequence[NetworkFile], names: Sequence[str]) -> None:
@@ -169,14 +173,8 @@ def _remarks(path: Path, file: NetworkFile) -> Iterator[str]:
         )
 
 
-def _make_potential(
-    files: Sequence[NetworkFile], names: Sequence[str], legacy: bool
-) -> Potential:
-    try:
-        part = read_part([file.setup for file in files], legacy)
-    except ValueError as error:
-        raise FileFormatError(f"{', '.join(names)}: {error}") from None
-    training = files[0].training
+def _make_potential(files: Sequence[NetworkFile], legacy: bool) -> Potential:
+    part, training = read_part([f.setup for f in files], legacy), files[0].training
     return Potential(
         descriptor=Descriptor((part,)),
         reference_energies=np.array(
@@ -274,8 +272,8 @@ def _recall(potential: Potential) -> list[NetworkFile] | None:
             recall(known[symbol], model.network)
             for symbol, model in zip(potential.species, potential.models, strict=True)
         ]
-        again = _make_potential(files, potential.species, is_legacy(potential))
-    except (KeyError, TypeError, AnnpotError):
+        again = _make_potential(files, is_legacy(potential))
+    except (KeyError, TypeError, ValueError, AnnpotError):
         return None
     return files if _are_equal(potential, again) else None
 

@@ -61,7 +61,7 @@ class Basis:
 
 
 def read_part(setups: Sequence[Setup], legacy: bool) -> Part:
-    """Return the part of the descriptor of all species.
+    """Return the part of the descriptor of all species; see `check_basis`.
 
     Parameters
     ----------
@@ -83,6 +83,20 @@ def read_part(setups: Sequence[Setup], legacy: bool) -> Part:
         angular_s=tuple(angular for _, angular in expansions),
         weights_sct=tuple(_channels(setup, species) for setup in setups),
     )
+
+
+def check_basis(setup: Setup) -> None:
+    """Check that annpot can express the basis of a species.
+
+    Raises
+    ------
+    ValueError
+        If not, or if it makes no sense.
+    """
+    if setup.is_chebyshev:
+        read_expansions(setup)
+    else:
+        read_functions(setup)
 
 
 def read_expansions(setup: Setup, legacy: bool = False) -> tuple[Expansion, Expansion]:

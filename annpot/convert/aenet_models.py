@@ -41,7 +41,8 @@ def make_model(file: NetworkFile) -> SpeciesModel:
     constant_f = deviation_f <= LEAST_DEVIATION
     scale_f = np.where(constant_f, 0.0, 1.0 / np.where(constant_f, 1.0, deviation_f))
     domain = None
-    if setup.n_atoms:
+    # aenet-python knows the ranges, but counts no atoms
+    if setup.n_atoms or (setup.min_f < setup.max_f).any():
         statistics = Statistics(
             setup.n_atoms,
             setup.min_f,

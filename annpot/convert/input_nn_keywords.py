@@ -85,7 +85,7 @@ TRAINING = frozenset(
     update_worst_charges update_worst_short_energies update_worst_short_forces
     use_atom_charges use_atom_energies use_charge_constraint use_ipi use_noisematrix
     use_omp_mkl use_systematic_weights_electrostatic use_systematic_weights_short
-    vdw_screening weightse_min weightse_max weights_constraint_short worst_fraction
+    use_damping weightse_min weightse_max weights_constraint_short worst_fraction
     """.split()
 )
 """Keywords of training and of output: energies do not depend on them."""
@@ -117,10 +117,9 @@ REFUSED = {
         CHARGES,
     ),
     **dict.fromkeys(
-        "use_vdw vdw_type vdw_radius vdw_cutoff vdw_coefficient".split(),
+        "use_vdw vdw_type vdw_screening vdw_radius vdw_cutoff vdw_coefficient".split(),
         "adds dispersion, which annpot cannot express",
     ),
-    "use_damping": "adds a damping energy, which annpot cannot express",
     **dict.fromkeys(
         "committee_mode committee_size use_committee".split(),
         "makes a committee: convert its members one by one",
@@ -144,7 +143,7 @@ REFUSED = {
 """Keywords of potentials that annpot cannot express, and why."""
 
 SUSPICIOUS = (
-    "charge elec ewald coulomb hardness gausswidth vdw disp repuls zbl damp pair ham "
+    "charge elec ewald coulomb hardness gausswidth vdw disp repuls zbl pair ham "
     "committee spin magnet symfunction cutoff energy_shift offset"
 ).split()
 """Parts of the names of unknown keywords that may well change energies."""

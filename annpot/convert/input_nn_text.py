@@ -44,10 +44,11 @@ def format_input_nn(form: Form, units: Units) -> str:
 
 def _header(form: Form, units: Units) -> list[str]:
     """Return what the potential is, and how LAMMPS uses it."""
+    length, energy = 1.0 / units.angstrom, 1.0 / units.ev
     cutoff = max(f.cutoff for functions in form.functions_s for f in functions)
-    # LAMMPS must look at least as far as the functions do
-    reach = math.ceil(cutoff * units.angstrom * 1e4 - 1e-9) / 1e4
-    if reach < cutoff * units.angstrom:
+    # LAMMPS must not look less far than this quotient, not even by round-off
+    reach = math.ceil(cutoff / length * 1e4) / 1e4
+    if reach < cutoff / length:
         reach += 1e-4
     return [
         f"# Potential written by annpot {__version__}",
@@ -55,7 +56,7 @@ def _header(form: Form, units: Units) -> list[str]:
         "#",
         '# In LAMMPS with "units metal", in this folder:',
         f'#   pair_style hdnnp {reach:.4f} dir "." showew no showewsum 100 resetew no '
-        f"maxew 1000 cflength {1.0 / units.angstrom!r} cfenergy {1.0 / units.ev!r}",
+        f"maxew 1000 cflength {length!r} cfenergy {energy!r}",
         f"#   pair_coeff * * {' '.join(form.species)}",
         "",
     ]
@@ -80,17 +81,13 @@ def _layers(form: Form) -> list[str]:
 
 
 def _energies(form: Form) -> list[str]:
-    """Return the lines of energies, if they are needed."""
-    lines = []
-    if (form.mean_energy, form.conv_energy) != (0.0, 1.0):
-        lines += [
-            f"mean_energy {form.mean_energy!r}",
-            f"conv_energy {form.conv_energy!r}",
-            "conv_length 1.0",
-        ]
-    if any(form.atom_energies):
-        lines += [
-            f"atom_energy {symbol} {energy!r}"
-            for symbol, energy in zip(form.species, form.atom_energies, strict=True)
-        ]
-    return lines
+    """Return the lines of the energies of free atoms, if there are any.
+
+    RuNNer and CP2K add them only if told, n2p2 always.
+    """
+    if not any(form.atom_energies):
+        return []
+    return ["remove_atom_energies"] + [
+        f"atom_energy {symbol} {energy!r}"
+        for symbol, energy in zip(form.species, form.atom_energies, strict=True)
+    ]

@@ -50,8 +50,6 @@ class Form:
     networks: tuple[Network, ...]
     letters: str
     """Activation functions of the hidden layers."""
-    mean_energy: float
-    conv_energy: float
     atom_energies: tuple[float, ...]
 
 
@@ -74,10 +72,13 @@ def make_form(potential: Potential, units: Units, notes: list[str]) -> Form:
         functions_s.append(ordered)
         order = _find_order(functions, ordered)
         models.append(_reorder(potential.models[s], order))
-    _tell_losses(potential, notes)
+    _tell(potential, notes)
     scaling, ranges_s = _choose_scaling(models)
-    networks = tuple(_network_of(model) for model in models)
     ev = units.ev
+    networks = tuple(
+        _network_of(model, potential.energy_scale / ev, potential.energy_shift / ev)
+        for model in models
+    )
     atom_energies = {
         symbol: invert(energy, lambda x: ev * x, lambda x: x / ev)
         for symbol, energy in zip(given, potential.reference_energies, strict=True)
@@ -90,18 +91,12 @@ def make_form(potential: Potential, units: Units, notes: list[str]) -> Form:
         ranges_s=ranges_s,
         networks=networks,
         letters=_common_letters(species, networks),
-        mean_energy=invert(potential.energy_shift, lambda x: ev * x, lambda x: x / ev),
-        conv_energy=invert(potential.energy_scale, lambda x: ev / x, lambda x: ev / x),
         atom_energies=tuple(atom_energies[symbol] for symbol in species),
     )
 
 
 def _check_scales(potential: Potential) -> None:
-    """Check that n2p2 can divide by all scales."""
-    if not LEAST < potential.energy_scale < LARGEST:
-        raise FileFormatError(
-            f"energy scale {potential.energy_scale:g} eV, which n2p2 cannot express"
-        )
+    """Check that n2p2 can divide by the scales of the features."""
     for symbol, model in zip(potential.species, potential.models, strict=True):
         for scale in model.scale_f:
             if scale and not LEAST < scale < LARGEST:
@@ -111,8 +106,13 @@ def _check_scales(potential: Potential) -> None:
                 )
 
 
-def _tell_losses(potential: Potential, notes: list[str]) -> None:
-    """Say what n2p2's files do not hold."""
+def _tell(potential: Potential, notes: list[str]) -> None:
+    """Say what n2p2's files do not hold, and which versions read them."""
+    if len({model.network.sizes[1:] for model in potential.models}) > 1:
+        notes.append(
+            "networks of different sizes: element_nodes_short is written for RuNNer, "
+            "LAMMPS and n2p2 2; the development version of n2p2 reads it otherwise"
+        )
     domains = [model.domain for model in potential.models]
     if None in domains:
         notes.append(
@@ -259,11 +259,19 @@ def _made_ranges(model: SpeciesModel) -> Ranges:
     return Ranges(min_f, max_f, model.shift_f, np.array(sigma_f))
 
 
-def _network_of(model: SpeciesModel) -> Network:
-    """Return the network with inputs that do not count left out by zero weights."""
-    first, *others = model.network.weights
-    first = np.where(model.scale_f != 0.0, first, 0.0)
-    return simplify_network(replace(model.network, weights=(first, *others)))
+def _network_of(model: SpeciesModel, scale: float, shift: float) -> Network:
+    """Return the network that gives energies in units of the file.
+
+    Scale and shift go into the output layer: mean_energy and conv_energy, which would
+    hold them as well, are unknown to RuNNer and to CP2K. Inputs that do not count are
+    left out by zero weights.
+    """
+    weights, biases = list(model.network.weights), list(model.network.biases)
+    weights[0] = np.where(model.scale_f != 0.0, weights[0], 0.0)
+    weights[-1] = scale * weights[-1]
+    biases[-1] = scale * biases[-1] + shift
+    network = replace(model.network, weights=tuple(weights), biases=tuple(biases))
+    return simplify_network(network)
 
 
 def _common_letters(species: Sequence[str], networks: Sequence[Network]) -> str:
