@@ -41,10 +41,13 @@ def put_descriptor(
             f"'{one.path}' is of type Chebyshev, '{other.path}' of type Behler2011: "
             "aenet cannot mix them, expected one type"
         )
-    for text in dict.fromkeys(
-        text for setup in setups for text in setup.description[:MAX_DESCRIPTION]
-    ):
-        root.say(text)
+    described: dict[str, list[str]] = {}
+    for setup in setups:
+        text = " ".join(setup.description[:MAX_DESCRIPTION])
+        described.setdefault(text, []).append(setup.symbol)
+    for text, symbols in described.items():
+        if text:
+            root.say(f"{', '.join(symbols)}: {text}")
     section = root.section("descriptor")
     for setup in setups:
         _note_strangers(section, setup, species, notes)

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from annpot.convert.input_nn import read_lines
-from annpot.convert.numbers import parse_count, parse_number
+from annpot.convert.plain_text import parse_count, parse_number, read_lines
 from annpot.elements import SYMBOL_OF, SYMBOLS
 from annpot.errors import FileFormatError, did_you_mean
 
@@ -116,13 +115,10 @@ def read_text(path: Path) -> list[TextLine]:
     FileFormatError
         If it cannot be read, is too large or no text.
     """
-    lines = read_lines(path)
-    if len(lines) > MAX_LINES:
-        raise FileFormatError(
-            f"'{path}': {len(lines)} lines, expected up to {MAX_LINES}"
-        )
     found = []
-    for number, line in enumerate(lines, 1):
+    for number, line in read_lines(path):
+        if number > MAX_LINES:
+            raise FileFormatError(f"'{path}': more than {MAX_LINES} lines")
         if "\0" in line:
             raise FileFormatError(f"'{path}', line {number}: binary data, not text")
         text = _decode(line).strip()
