@@ -97,7 +97,7 @@ def _save(potential: Potential, settings: Settings) -> Path:
     from annpot.cli import report
     from annpot.errors import AnnpotError
 
-    path, text = settings.train.output, settings.model_dump_json()
+    path, text = settings.train.output, settings.to_json()
     try:
         potential.save(path, text)
     except AnnpotError as error:

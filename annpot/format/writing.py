@@ -17,11 +17,15 @@ import numpy.typing as npt
 
 from annpot.errors import AnnpotError
 from annpot.format import container
+from annpot.format.text_writing import iterate_text
 from annpot.version import __version__
 
 # Measured: 64 kB to 1 MB make no difference in speed; a small set stays small. Gzip
 # would save 10-15 % of coordinates or fingerprints and make writing ten times slower.
 _CHUNK_BYTES = 64 * 1024
+
+TEXT_SUFFIX = ".json"
+"""A small file whose name ends so is written in its text form."""
 
 _ADVICE = {
     errno.ENOENT: "please make the folder first",
@@ -74,8 +78,7 @@ def create(
             write_attribute(file, container.COMPLETE, True)
             file.flush()
         if in_memory:
-            with errors_naming(path):
-                partial.write_bytes(file.id.get_file_image())
+            _write_out(file, partial, path)
     except BaseException:
         _abandon(file)
         if not keep_partial:
@@ -86,6 +89,34 @@ def create(
         _sync(partial)
         os.replace(partial, target)
         _sync(target.parent)
+
+
+def save(file: h5py.File, path: Path) -> None:
+    """Write all that an open file holds, header and digest as they are.
+
+    In the text form if the name ends with ``.json``; for small files.
+    """
+    target = path.resolve()
+    partial = target.with_name(f"{target.name}.{os.getpid()}.partial")
+    _check_replaceable(path, target)
+    try:
+        _write_out(file, partial, path)
+        with errors_naming(path):
+            _sync(partial)
+            os.replace(partial, target)
+            _sync(target.parent)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+
+
+def _write_out(file: h5py.File, partial: Path, path: Path) -> None:
+    with errors_naming(path):
+        if path.suffix.lower() == TEXT_SUFFIX:
+            with partial.open("w", encoding="ascii", newline="\n") as text:
+                text.writelines(iterate_text(file))
+        else:
+            partial.write_bytes(file.id.get_file_image())
 
 
 def _check_replaceable(path: Path, target: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
@@ -234,3 +235,7 @@ class Settings(Section):
     """What 'annpot train' does."""
     predict: PredictSettings = PredictSettings()
     """What 'annpot predict' does."""
+
+    def to_json(self) -> str:
+        """Return the text that files keep: all keys, as `json.dumps` writes them."""
+        return json.dumps(self.model_dump(mode="json"))
