@@ -67,7 +67,10 @@ def open_checked(path: Path, kind: str | None = None) -> Iterator[h5py.File]:
 
 def is_annpot_file(path: Path) -> bool:
     """Return whether a file is in the annpot format, or at least in HDF5."""
-    return path.is_file() and (h5py.is_hdf5(path) or text_reading.is_annpot_text(path))
+    try:
+        return h5py.is_hdf5(path) or text_reading.is_annpot_text(path)
+    except OSError:  # who opens it gets the reason
+        return False
 
 
 def _open(path: Path) -> h5py.File:
