@@ -70,7 +70,8 @@ def standard_potential():
 def saved(tmp_path):
     """Return a file with the potential, and the potential."""
     potential = standard_potential().with_test_vectors(stack_all())
-    potential.save(tmp_path / "potential.h5", settings='{"seed": 1}')
+    potential = replace(potential, settings='{"seed": 1}')
+    potential.save(tmp_path / "potential.h5")
     return tmp_path / "potential.h5", potential
 
 
@@ -241,6 +242,7 @@ def test_a_saved_potential_is_the_same(saved):
     assert loaded.descriptor == potential.descriptor
     assert loaded.species == potential.species
     assert loaded.provenance == potential.provenance
+    assert loaded.settings == potential.settings
     assert loaded.energy_shift == potential.energy_shift
     assert loaded.energy_scale == potential.energy_scale
     np.testing.assert_array_equal(loaded.shortest_st, potential.shortest_st)

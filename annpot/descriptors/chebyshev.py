@@ -66,7 +66,7 @@ def legendre_matrix(order: int, slope: float = 1.0, offset: float = 0.0) -> Arra
     shape=(order + 1, order + 1).
     """
     M_al = np.zeros((order + 1, order + 2))
-    M_al[0, 0] = 1.0
+    M_al[:1, 0] = 1.0
     l = np.arange(order + 1)  # noqa: E741
     for a in range(1, order + 1):
         shifted = np.zeros(order + 2)

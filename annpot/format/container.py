@@ -30,7 +30,7 @@ COMPLETE = "complete"
 # Text dataset of the root: an attribute could not hold more than 64 kB.
 SETTINGS = "settings"
 
-# Both kinds.
+# Sets and potentials.
 DESCRIPTOR = "descriptor"
 SPECIES = "species"
 REFERENCE_ENERGIES = "reference_energies"
@@ -52,6 +52,8 @@ WEIGHT = "weight"
 FILES, INDEX, GROUPS, SET = "file", "index", "group", "set"
 # Fingerprint sets.
 FEATURES = "features"
+# Committees.
+MEMBERS = "members"
 # Potentials.
 NETWORKS = "networks"
 ACTIVATIONS = "activations"
@@ -81,9 +83,11 @@ class Kind(NamedTuple):
 
 FINGERPRINTS = "fingerprints"
 POTENTIAL = "potential"
+COMMITTEE = "committee"
 KINDS = {
     FINGERPRINTS: Kind("a fingerprint set", "annpot generate"),
     POTENTIAL: Kind("a potential", "annpot train"),
+    COMMITTEE: Kind("a committee of potentials", "annpot convert"),
 }
 
 MAX_OBJECTS = 10_000

@@ -45,11 +45,14 @@ _H5PY_ERRORS = (OSError, RuntimeError, LookupError, ValueError, TypeError, Memor
 
 
 @contextlib.contextmanager
-def open_checked(path: Path, kind: str | None = None) -> Iterator[h5py.File]:
-    """Open a complete file in the annpot format, of ``kind`` if given, for reading."""
+def open_checked(path: Path, *kinds: str) -> Iterator[h5py.File]:
+    """Open a complete file in the annpot format, of one of ``kinds`` if any are given.
+
+    Messages tell how to make the first of them.
+    """
     with _damage_named(f"'{path}'"):
         if not path.exists():
-            hint = f": '{container.KINDS[kind].command}' makes one" if kind else ""
+            hint = f": '{container.KINDS[kinds[0]].command}' makes one" if kinds else ""
             raise FileFormatError(f"'{path}': no such file{hint}")
         if not path.is_file():
             raise FileFormatError(f"'{path}' is not a file")
@@ -59,7 +62,7 @@ def open_checked(path: Path, kind: str | None = None) -> Iterator[h5py.File]:
         with _damage_named(f"'{path}'"):
             _check_version(file)
             _check_safety(file)
-            _check_header(file, kind)
+            _check_header(file, kinds)
         yield file
     finally:
         file.close()
@@ -103,16 +106,18 @@ def _check_version(file: h5py.File) -> None:
     container.check_version(file.filename, version)
 
 
-def _check_header(file: h5py.File, wanted: str | None) -> None:
+def _check_header(file: h5py.File, wanted: tuple[str, ...]) -> None:
     name = f"'{file.filename}'"
     kind = read_attribute(file, container.KIND, str)
     if kind not in container.KINDS:
         raise FileFormatError(f"{name} is of an unknown kind, {kind!a:.50}")
-    if wanted is not None and kind != wanted:
-        noun, command = container.KINDS[wanted]
+    if wanted and kind not in wanted:
+        noun, command = container.KINDS[wanted[0]]
+        way = f"'{command}' makes one"
+        if kind == container.COMMITTEE and container.POTENTIAL in wanted:
+            way = "'annpot convert COMMITTEE --member 0 OUT' takes one out"
         raise FileFormatError(
-            f"{name} is {container.KINDS[kind].noun}, expected {noun}: "
-            f"'{command}' makes one"
+            f"{name} is {container.KINDS[kind].noun}, expected {noun}: {way}"
         )
     units = read_attribute(file, container.UNITS, str)
     if units != container.UNITS_TEXT:

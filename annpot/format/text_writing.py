@@ -62,8 +62,9 @@ _ORDER = (
     container.ACTIVATIONS,
     container.WEIGHTS,
     container.BIASES,
+    container.MEMBERS,
 )
-"""Of the names in a group; that in which `annpot.potential` writes them."""
+"""Of the names in a group: that in which `annpot.potential` writes them, but for the digest."""
 _RANKS = {name: rank for rank, name in enumerate(_ORDER)}
 
 

@@ -198,7 +198,7 @@ class PredictSettings(Section):
     """What 'annpot predict' does: from structure files to energies."""
 
     potential: FileName = Path("potential.h5")
-    """The potential to read, relative to the working directory."""
+    """The potential or committee to read, relative to the working directory."""
     forces: bool = False
     """Also give the forces, eV/angstrom."""
     stress: bool = False

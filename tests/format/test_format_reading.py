@@ -12,8 +12,8 @@ from annpot.errors import FileFormatError
 from annpot.format import container, reading, writing
 
 
-def error_of_opening(path: Path, kind: str | None = None) -> str:
-    with pytest.raises(FileFormatError) as caught, reading.open_checked(path, kind):
+def error_of_opening(path: Path, *kinds: str) -> str:
+    with pytest.raises(FileFormatError) as caught, reading.open_checked(path, *kinds):
         pass
     assert "\n" not in str(caught.value)
     return str(caught.value)
