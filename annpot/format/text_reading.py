@@ -117,7 +117,7 @@ class _Parser:
     def read_file(self, file: h5py.File) -> None:
         """Fill a file with all of the text."""
         self._read_group(file["/"])
-        if container.FORMAT not in file.attrs:
+        if not {container.FORMAT, container.VERSION} <= set(file.attrs):
             self._fail_as_foreign()
         if self._scanner.peek():
             self._fail("nothing expected after the last brace")
@@ -128,7 +128,7 @@ class _Parser:
     def _fail_as_foreign(self) -> NoReturn:
         raise FileFormatError(
             f"'{self._name}' is a JSON file, but not an annpot file, which begins with "
-            f'"{container.FORMAT}": "{container.FORMAT_NAME}"'
+            f'"{container.FORMAT}": "{container.FORMAT_NAME}", "{container.VERSION}": 1'
         )
 
     def _read_group(self, group: h5py.Group) -> None:

@@ -64,7 +64,7 @@ _ORDER = (
     container.BIASES,
     container.MEMBERS,
 )
-"""Of the names in a group: that in which `annpot.potential` writes them, but for the digest."""
+"""Of the names in a group, as `annpot.potential` writes them (the digest last)."""
 _RANKS = {name: rank for rank, name in enumerate(_ORDER)}
 
 

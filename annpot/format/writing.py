@@ -285,10 +285,11 @@ def _text_dtype(raw: bytes) -> np.dtype[np.bytes_]:
 
 
 def _join(strings: Iterable[str]) -> npt.NDArray[np.uint8]:
-    raws = [_encode(string) for string in strings]
-    if any(b"\0" in raw for raw in raws):
+    texts = [*strings, ""]
+    joined = "\0".join(texts)
+    if joined.count("\0") >= len(texts):
         raise ValueError("a text with a NUL cannot be written")
-    return np.frombuffer(b"".join(raw + b"\0" for raw in raws), np.uint8)
+    return np.frombuffer(_encode(joined), np.uint8)
 
 
 def check_writable(path: Path) -> None:
