@@ -21,7 +21,7 @@ from annpot.errors import FileFormatError
 from annpot.format import container, writing
 from annpot.format.json_scanner import Scanner
 
-MAX_BYTES = 2**30
+MAX_BYTES = 2**28
 _MAX_LEVELS = 8
 """Of groups in groups."""
 _MAX_TEXT_BYTES = 60_000

@@ -63,6 +63,7 @@ def create(
         rows after the last flush may read as zeros if the disk was full.
     in_memory
         For small files: HDF5, which is noisy about a full disk, writes to memory only.
+        If the name ends with `TEXT_SUFFIX`, they are written in their text form.
     """
     target = path.resolve()  # a symbolic link stays, the file behind it is replaced
     unique = f".{os.getpid()}" if in_memory else ""  # HDF5 locks what it has open

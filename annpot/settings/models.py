@@ -121,7 +121,7 @@ class TrainSettings(Section):
     input: FileName = Path("fingerprints.h5")
     """The set of fingerprints to read, relative to the working directory."""
     output: FileName = Path("potential.h5")
-    """The potential to write, relative to the working directory."""
+    """The potential to write, relative to the working directory; *.json: as text."""
     log: FileName = Path("train.log")
     """The table of errors to write, one line per epoch."""
     seed: Natural = 0
