@@ -198,11 +198,7 @@ class Committee:
     ) -> Features:
         if descriptor.species != self.species:
             # pairs are sorted by the numbers of the species: these need their own
-            batch = replace(
-                batch,
-                species=descriptor.species,
-                species_n=self._numbers(descriptor.species)[batch.species_n],
-            )
+            batch = batch.with_species(descriptor.species)
             neighbours = find_pairs(batch, descriptor.cutoffs)
         return descriptor.compute_features(batch, neighbours)
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from direct_sum import descriptor_features
-from systems import DESCRIPTOR, SYSTEMS, aenet_descriptor
+from systems import DESCRIPTOR, SYSTEMS, aenet_descriptor, stack_all
 
 from annpot.descriptors import Chebyshev, Descriptor, descriptor_from_dict
 from annpot.descriptors.chebyshev import (
@@ -220,3 +220,23 @@ def test_a_recipe_of_another_shape_is_an_error_of_the_file(central):
 def test_an_unknown_type_is_an_error_of_the_file(kind):
     with pytest.raises(FileFormatError, match="unknown"):
         descriptor_from_dict({"type": kind})
+
+
+def test_distances_alone():
+    """Also in the form of aenet, whose angular part is that without radial order."""
+    (part,) = DESCRIPTOR.parts
+    nothing = tuple(replace(a, order=-1) for a in part.angular_s)
+    alone = Descriptor((replace(part, angular_s=nothing),))
+    batch = stack_all()
+    features, expected = (
+        descriptor.compute_features(batch, find_pairs(batch, descriptor.cutoffs))
+        for descriptor in (alone, DESCRIPTOR)
+    )
+    for s, symbol in enumerate(alone.species):
+        labels = DESCRIPTOR.labels(symbol)
+        columns = [n for n, label in enumerate(labels) if label.startswith("radial")]
+        np.testing.assert_allclose(
+            features.blocks(features.G_f)[s],
+            expected.blocks(expected.G_f)[s][:, columns],
+            rtol=1e-13,
+        )

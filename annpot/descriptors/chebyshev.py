@@ -201,7 +201,7 @@ class Chebyshev:
                 for l in range(l_max + 1)  # noqa: E741
             ]
         else:
-            M_al = legendre_matrix(l_max, *(LEGACY if angular.legacy else ()))
+            M_al = legendre_matrix(max(l_max, 0), *(LEGACY if angular.legacy else ()))
             features = [
                 (c * stride + n_radial + a, c, M_al[a])
                 for c in range(len(blocks))
