@@ -131,7 +131,10 @@ class Committee:
         return float(dE), float(dF)
 
     def save(self, path: Path, settings: str = "{}") -> None:
-        """Write all members; the file gets its name only when it is complete."""
+        """Write all members; the file gets its name only when it is complete.
+
+        Names that end with ``.json`` get the text form.
+        """
         with writing.create(
             path, container.COMMITTEE, settings, in_memory=True
         ) as file:

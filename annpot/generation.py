@@ -96,9 +96,7 @@ def generate(
             require=tally.check,
         )
     )
-    with create_set(
-        settings.generate.output, descriptor, settings.model_dump_json()
-    ) as writer:
+    with create_set(settings.generate.output, descriptor, settings.to_json()) as writer:
         for batch_of in iterate_batches(entries, settings.generate.batch_atoms):
             add_batch(batch_of, descriptor, writer, tally)
         if not tally.atoms_s:

@@ -191,7 +191,10 @@ class Potential:
         return float(np.abs(dE_s).max()), float(np.abs(dF_nc).max())
 
     def save(self, path: Path) -> None:
-        """Write the potential; the file gets its name only when it is complete."""
+        """Write the potential; the file gets its name only when it is complete.
+
+        Names that end with ``.json`` get the text form.
+        """
         with writing.create(
             path, container.POTENTIAL, self.settings, in_memory=True
         ) as file:

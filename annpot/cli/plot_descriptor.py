@@ -179,16 +179,14 @@ def basis(
 
 def _descriptor(file: Path | None, overrides: tuple[str, ...]) -> Descriptor:
     """Return the descriptor of a file in the annpot format, or of settings."""
-    import h5py
-
     from annpot.descriptors.building import make_descriptor
     from annpot.fingerprints import read_descriptor
     from annpot.format.container import FINGERPRINTS, POTENTIAL
-    from annpot.format.reading import open_checked
+    from annpot.format.reading import is_annpot_file, open_checked
     from annpot.generation import find_species
     from annpot.settings import require_structures
 
-    if file is not None and h5py.is_hdf5(file):
+    if file is not None and is_annpot_file(file):
         if overrides:
             raise InputError(f"--set: settings expected, '{file}' has its descriptor")
         with open_checked(file, POTENTIAL, FINGERPRINTS) as opened:

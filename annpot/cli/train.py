@@ -99,7 +99,7 @@ def _save(potential: Potential, settings: Settings) -> Path:
     from annpot.errors import AnnpotError
 
     path = settings.train.output
-    potential = replace(potential, settings=settings.model_dump_json())
+    potential = replace(potential, settings=settings.to_json())
     try:
         potential.save(path)
     except AnnpotError as error:

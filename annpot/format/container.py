@@ -65,6 +65,9 @@ DISTANCE_LOW, DISTANCE_HIGH = "distance_low", "distance_high"
 PROVENANCE = "provenance"
 TEST_VECTORS = "test_vectors"
 
+# Text datasets, not attributes, that hold JSON: objects in the text form of a file.
+JSON_TEXTS = (SETTINGS, DESCRIPTOR, PROVENANCE)
+
 FORMAT_NAME = "annpot"
 UNITS_TEXT = "energy eV, length angstrom"
 # Version 2 comes with a function _from_v1_to_v2(header) in reading.py.
@@ -88,8 +91,22 @@ KINDS = {
 }
 
 MAX_OBJECTS = 10_000
-_NAME = re.compile(r"[\w.+ -]{1,200}", re.ASCII)
+MAX_ATTRIBUTES = 100
+MAX_ATTRIBUTE_BYTES = 64 * 1024
+MAX_RANK = 8
+NAME = re.compile(r"[\w.+ -]{1,200}", re.ASCII)
 _BLOCK_BYTES = 16 * 2**20
+
+
+def check_version(name: str, version: int) -> None:
+    """Check that a file is of a version that this annpot reads."""
+    if version > NEWEST_VERSION:
+        raise FileFormatError(
+            f"'{name}' was written by annpot format version {version}, this annpot "
+            f"reads up to {NEWEST_VERSION}: please upgrade annpot"
+        )
+    if version < 1:
+        raise FileFormatError(f"'{name}': there is no annpot format version {version}")
 
 
 def iterate_objects(file: h5py.File) -> Iterator[h5py.Group | h5py.Dataset]:
@@ -120,7 +137,7 @@ def iterate_objects(file: h5py.File) -> Iterator[h5py.Group | h5py.Dataset]:
 
 def _follow_link(group: h5py.Group, name: str) -> h5py.Group | h5py.Dataset:
     where = f"'{group.file.filename}', {name!a:.200} in {group.name}"
-    if not _NAME.fullmatch(name):
+    if not NAME.fullmatch(name):
         raise FileFormatError(f"{where}: not a name of the annpot format")
     if not isinstance(group.get(name, getlink=True), h5py.HardLink):
         raise FileFormatError(f"{where}: a soft or external link, which is not allowed")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
@@ -130,7 +131,7 @@ class TrainSettings(Section):
     input: FileName = Path("fingerprints.h5")
     """The set of fingerprints to read, relative to the working directory."""
     output: FileName = Path("potential.h5")
-    """The potential to write, relative to the working directory."""
+    """The potential to write, relative to the working directory; *.json: as text."""
     log: FileName = Path("train.log")
     """The table of errors to write, one line per epoch."""
     seed: Natural = 0
@@ -244,3 +245,7 @@ class Settings(Section):
     """What 'annpot train' does."""
     predict: PredictSettings = PredictSettings()
     """What 'annpot predict' does."""
+
+    def to_json(self) -> str:
+        """Return the text that files keep: all keys, as `json.dumps` writes them."""
+        return json.dumps(self.model_dump(mode="json"))
