@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from annpot.cli import options
+
+if TYPE_CHECKING:
+    from annpot.convert.options import Angular
 
 
 @click.command()
@@ -41,23 +45,25 @@ from annpot.cli import options
     help="Folder of the structure files that a training set of aenet names.",
 )
 @click.option(
-    "--byte-order",
-    "order",
-    type=click.Choice(["little", "big"]),
-    default="little",
+    "--records",
+    type=click.Choice(["little4", "little8", "big4", "big8"]),
+    default="little4",
     show_default=True,
-    help="Byte order of binary files for aenet.",
-)
-@click.option(
-    "--record-markers",
-    "marker_bytes",
-    type=click.Choice(["4", "8"]),
-    default="4",
-    show_default=True,
-    help="Bytes of the record markers of binary files for aenet.",
+    help="Byte order, and bytes of the record markers, of binary files for aenet.",
 )
 @options.as_json
-def convert(files: tuple[str, ...], as_json: bool, units: str | None, **given) -> None:
+def convert(
+    files: tuple[str, ...],
+    source: str | None,
+    target: str | None,
+    check: tuple[str, ...],
+    units: str | None,
+    angular: Angular,
+    member: int | None,
+    structures: Path | None,
+    records: str,
+    as_json: bool,
+) -> None:
     """Convert IN... to OUT: potentials, training sets, structures and inputs.
 
     \b
@@ -81,11 +87,21 @@ def convert(files: tuple[str, ...], as_json: bool, units: str | None, **given) -
 
     from annpot.cli import report
     from annpot.cli.report_conversion import report_conversion
+    from annpot.convert.aenet_records import LAYOUT_NAMES
     from annpot.convert.conversion import convert as run
     from annpot.convert.options import Options
     from annpot.units import parse_units
 
-    parsed = None if units is None else parse_units(units)
+    given = Options(
+        source=source,
+        target=target,
+        check=check,
+        units=None if units is None else parse_units(units),
+        angular=angular,
+        member=member,
+        structures=structures,
+        layout=LAYOUT_NAMES[records],
+    )
     report.announce_compilation()
-    result = run(inputs, output, Options(units=parsed, **given))
+    result = run(inputs, output, given)
     report_conversion(result, as_json)

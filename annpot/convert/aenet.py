@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -20,7 +20,7 @@ from annpot.convert.aenet_bases import check_basis, read_part
 from annpot.convert.aenet_models import make_file, make_model
 from annpot.convert.aenet_networks import NetworkFile, read_network, write_records
 from annpot.convert.aenet_origin import read_again, recall, remember
-from annpot.convert.aenet_records import Layout, open_writer
+from annpot.convert.aenet_records import LAYOUTS, Layout, open_writer
 from annpot.descriptors import Chebyshev, Descriptor
 from annpot.elements import SYMBOLS
 from annpot.errors import AnnpotError, FileFormatError
@@ -197,8 +197,7 @@ def write_potential(
     *,
     text: bool,
     legacy: bool = False,
-    order: Literal["little", "big"] = "little",
-    marker_bytes: Literal[4, 8] = 4,
+    layout: Layout = LAYOUTS[0],
     notes: list[str],
 ) -> list[Path]:
     """Write a file for each species beside ``path``, and return them.
@@ -212,7 +211,7 @@ def write_potential(
         Write text, which nnASCII2bin.x of aenet makes binary.
     legacy
         Whether the files are for aenet up to version 2.0.3.
-    order, marker_bytes
+    layout
         How binary files are written.
     notes
         Gets what the user should know, a line each.
@@ -243,7 +242,6 @@ def write_potential(
     paths = []
     for symbol, file in zip(potential.species, files, strict=True):
         paths.append(path.with_name(f"{symbol}.{path.name}"))
-        layout = Layout(order, marker_bytes)
         with open_writer(paths[-1], text=text, layout=layout) as writer:
             write_records(file, writer)
     return paths

@@ -6,6 +6,7 @@ The only place where a potential of aenet says what it should give.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -79,5 +80,5 @@ def _read_part(text: str, where: str) -> Structure:
     )
 
 
-def _numbers(rows: list[list[str]] | list[tuple[str, ...]]) -> Array:
+def _numbers(rows: Sequence[Sequence[str]]) -> Array:
     return np.array([[float(x.lower().replace("d", "e")) for x in row] for row in rows])

@@ -50,6 +50,7 @@ class Layout(NamedTuple):
 
 
 LAYOUTS = (Layout(), Layout("big"), Layout("little", 8), Layout("big", 8))
+LAYOUT_NAMES = {f"{x.order}{x.marker_bytes}": x for x in LAYOUTS}
 
 
 def find_layout(head: bytes) -> Layout | None:

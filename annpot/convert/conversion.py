@@ -90,7 +90,7 @@ def _convert_potentials(
     batches.append(stack(published.structures, model.species))
     forms = {"annpot", "json"}
     same = len(inputs) == 1 and options.member is None and {*names, target} <= forms
-    with staged(output) as path:
+    with staged(output, notes) as path:
         if same:
             copy(inputs[0], path)
             files = [path]
@@ -112,12 +112,12 @@ def _convert_structures(
     notes: list[str],
 ) -> list[Path]:
     if name == "structures":
-        with staged(output) as path:
+        with staged(output, notes) as path:
             sets.write_all(inputs, path, target, options, notes)
         return [output]
     if len(inputs) > 1:
         raise InputError(f"{len(inputs)} training sets, expected one")
-    with staged(output) as path:
+    with staged(output, notes) as path:
         sets.write_set(inputs[0], name, path, target, options, notes)
     return [output]
 
@@ -134,9 +134,11 @@ def _convert_inputs(
         raise InputError(f"--to {target}: inputs become settings, expected yaml")
     if name == "n2p2-input":
         units = options.require_units(f"'{inputs[0]}'")
-        text = convert_n2p2_input(inputs[0], units, notes)
+        if len(inputs) > 1:
+            raise InputError(f"{len(inputs)} inputs of n2p2, expected one")
+        text = convert_n2p2_input(inputs[0], units, notes, output.parent)
     else:
-        text = convert_aenet_inputs(inputs, notes)
+        text = convert_aenet_inputs(inputs, notes, output.parent)
     with staged(output) as path:
         path.write_text(text, encoding="utf-8")
     return [output]

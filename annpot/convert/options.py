@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from annpot.convert.aenet_records import LAYOUTS, Layout
 from annpot.errors import InputError
 from annpot.units import Units
 
 Angular = Literal["auto", "cosine", "legacy"]
-Order = Literal["little", "big"]
 
 
 @dataclass(frozen=True)
@@ -32,10 +32,8 @@ class Options:
     """Which member of a committee to take."""
     structures: Path | None = None
     """Folder of the structure files that a training set of aenet names."""
-    order: Order = "little"
-    """Byte order of a binary file of aenet to be written."""
-    marker_bytes: Literal[4, 8] = 4
-    """Length of its record markers."""
+    layout: Layout = LAYOUTS[0]
+    """Byte order and record markers of binary files for aenet."""
 
     def require_units(self, what: str) -> Units:
         """Return the units of a file.

@@ -130,8 +130,7 @@ def write_potential(
         path,
         text=name == "aenet-ascii",
         legacy=options.angular == "legacy",
-        order=options.order,
-        marker_bytes=options.marker_bytes,
+        layout=options.layout,
         notes=notes,
     )
 

@@ -1,4 +1,4 @@
-"""Structures on which a potential is checked, and energies that were published for them.
+"""Structures on which a potential is checked, and energies published for them.
 
 They also tell which argument the angular polynomials of a potential of aenet have, as
 nothing in its file does.
@@ -6,7 +6,7 @@ nothing in its file does.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from annpot.convert.aenet_predictions import is_predictions, read_predictions
 from annpot.errors import InputError
 from annpot.potential import Potential
 from annpot.structures.reading import read_structures
+from annpot.structures.runner_data import is_runner
 from annpot.structures.structure import Array, Structure, stack
 from annpot.units import Units
 
@@ -49,7 +50,7 @@ def read_published(files: Sequence[str], units: Units | None) -> Published:
         if path.is_file() and is_predictions(_head(path)):
             found, known = read_predictions(path), True
         else:
-            found, known = list(read_structures(path, units=units)), energy is not None
+            found, known = list(_read(path, units)), energy is not None
         if energy is not None:
             if len(found) != 1:
                 raise InputError(
@@ -60,6 +61,10 @@ def read_published(files: Sequence[str], units: Units | None) -> Published:
         structures += found
         own += [known] * len(found)
     return Published(tuple(structures), tuple(own))
+
+
+def _read(path: Path, units: Units | None) -> Iterator[Structure]:
+    return read_structures(path, units=units if is_runner(path) else None)
 
 
 def _head(path: Path) -> bytes:
@@ -102,8 +107,8 @@ def is_legacy(cosine: Potential, legacy: Potential, published: Published) -> boo
         raise InputError(
             "the published energies do not tell the argument of the angular "
             f"polynomials: they differ from this potential by up to {errors[0]:.2g} "
-            f"eV/atom, with the legacy argument by {errors[1]:.2g} eV/atom: please check "
-            "them, or give --aenet-angular cosine or legacy"
+            f"eV/atom, with the legacy argument by {errors[1]:.2g} eV/atom: please "
+            "check them, or give --aenet-angular cosine or legacy"
         )
     return errors[1] < errors[0]
 

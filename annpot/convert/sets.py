@@ -62,7 +62,9 @@ def write_set(
     fingerprints = load_set(path)
     if target.startswith("aenet-train"):
         text = target == "aenet-train-ascii"
-        aenet_set.write_training_set(fingerprints, output, text=text, notes=notes)
+        aenet_set.write_training_set(
+            fingerprints, output, text=text, layout=options.layout, notes=notes
+        )
         return [output]
     if WRITABLE[target].content != "structures":
         raise InputError(
@@ -89,8 +91,8 @@ def write_all(
     """
     if WRITABLE[target].content != "structures":
         raise InputError(
-            f"--to {target}: structures become runner, extxyz or xsf; 'annpot generate' "
-            "makes a set of fingerprints"
+            f"--to {target}: structures become runner, extxyz or xsf; 'annpot "
+            "generate' makes a set of fingerprints"
         )
     structures = _read_all(paths, options)
     return write_structures(structures, output, target, options.units, notes)

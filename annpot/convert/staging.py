@@ -13,13 +13,13 @@ from annpot.format.writing import check_writable, errors_naming
 
 
 @contextlib.contextmanager
-def staged(output: Path) -> Iterator[Path]:
+def staged(output: Path, notes: list[str] | None = None) -> Iterator[Path]:
     """Give the path to write to; what is there goes beside ``output`` at the end.
 
     The path has the name of ``output`` in an empty folder beside it. All files that
     the block leaves in that folder, and folders of files, replace those of the same
     name beside ``output``; other files there stay. If the block raises, nothing is
-    replaced.
+    replaced. Errors of the block and ``notes`` then name the file as it will be.
 
     Raises
     ------
@@ -33,8 +33,21 @@ def staged(output: Path) -> Iterator[Path]:
         errors_naming(output),
         tempfile.TemporaryDirectory(dir=target.parent, prefix=".annpot-") as folder,
     ):
-        yield Path(folder) / output.name
+        try:
+            yield Path(folder) / output.name
+        except AnnpotError as error:
+            error.args = (_rename(str(error), folder, output),)
+            raise
+        if notes:
+            notes[:] = [_rename(note, folder, output) for note in notes]
         _move(Path(folder), target.parent)
+
+
+def _rename(text: str, folder: str, output: Path) -> str:
+    """Return a text that names files in the folder as those beside ``output``."""
+    return text.replace(f"{folder}{os.sep}{output.name}", str(output)).replace(
+        folder, str(output.parent)
+    )
 
 
 def _move(folder: Path, target: Path) -> None:

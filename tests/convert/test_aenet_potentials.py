@@ -18,7 +18,7 @@ from annpot.convert.aenet import (
     write_potential,
 )
 from annpot.convert.aenet_networks import read_network, write_records
-from annpot.convert.aenet_records import BinaryWriter
+from annpot.convert.aenet_records import BinaryWriter, Layout
 from annpot.descriptors import Behler, Chebyshev, Descriptor
 from annpot.descriptors.chebyshev import Expansion
 from annpot.descriptors.symmetry_functions import SymmetryFunction
@@ -114,7 +114,7 @@ def test_the_bytes_that_aenet_wrote_from_text(tmp_path):
 @pytest.mark.parametrize("text", [False, True])
 def test_round_trip(name, text, tmp_path):
     potential = read(name)
-    again, _ = write(potential, tmp_path, text=text, order="big", marker_bytes=8)
+    again, _ = write(potential, tmp_path, text=text, layout=Layout("big", 8))
     assert_equal(again, potential)
 
 
