@@ -20,7 +20,6 @@ from annpot.structures.structure import Array, Structure
 from annpot.units import Units
 
 FORMATS = ("runner", "extxyz", "xsf")
-ANGSTROM_EV = Units()
 
 
 def structures_of_set(loaded: FingerprintSet) -> Iterator[Structure]:
@@ -72,15 +71,15 @@ def write_structures(
     format_
         ``runner``: one ``input.data``; ``extxyz``: one file; ``xsf``: one file each.
     units
-        Those to write: needed for ``runner``, which does not name them; angstrom and eV
-        for the others.
+        Those to write: needed for ``runner``, which does not name them; the others are
+        always in angstrom and eV.
     notes
         Takes a line on each thing that the format cannot hold.
 
     Raises
     ------
     InputError
-        If the units are missing, or other than the format has.
+        If the units are missing.
     StructureError
         If a structure cannot be expressed, or there is none.
     """
@@ -89,15 +88,10 @@ def write_structures(
             f"'{path.name}' cannot say its units: please give those to write, e.g. "
             "--units bohr,hartree or --units angstrom,ev"
         )
-    if format_ != "runner" and units not in (None, ANGSTROM_EV):
-        raise InputError(
-            f"--units {units}: {format_} is always in angstrom and eV, units are for "
-            "format runner"
-        )
     counts: Counter[str] = Counter()
     checked = _count_losses(structures, format_, counts)
     with errors_naming(path):
-        files = _WRITERS[format_](checked, path, units or ANGSTROM_EV)
+        files = _WRITERS[format_](checked, path, units or Units())
     if not counts["structures"]:
         raise StructureError(f"'{path.name}': no structure to write")
     notes += _describe(counts, format_, path)

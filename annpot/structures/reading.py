@@ -134,8 +134,9 @@ def _recognise(path: Path, given: str | None) -> str:
 def _require(units: Units | None, name: str) -> Units:
     if units is None:
         raise InputError(
-            f"'{name}' does not say its units: please give them, units: bohr,hartree "
-            "or units: angstrom,ev with the files (predict: --units bohr,hartree)"
+            f"'{name}' does not say its units: please give those of length and energy, "
+            "e.g. units: bohr,hartree beside 'files' in the settings, or --units "
+            "angstrom,ev on the command line"
         )
     return units
 

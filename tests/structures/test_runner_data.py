@@ -207,7 +207,7 @@ def test_an_input_data_without_begin_says_so(tmp_path):
 
 def test_units_must_be_given_but_only_for_it(tmp_path):
     path = write(tmp_path / "input.data")
-    with pytest.raises(InputError, match="does not say its units: please give them, u"):
+    with pytest.raises(InputError, match="does not say its units: please give th"):
         list(read_structures(path))
     xsf = write(tmp_path / "a.xsf", "ATOMS\nH 0 0 0\n")
     with pytest.raises(InputError, match=r"units bohr,hartree for '.*a.xsf': only fil"):
