@@ -97,6 +97,28 @@ def recognise(path: Path) -> str:
     return next(found, "structures")
 
 
+def advice(names: Sequence[str]) -> str:
+    """Return what to do, for an error that may come of a file not recognised."""
+    if "structures" not in names:
+        return ""
+    return (
+        "; what is not recognised, perhaps because it is damaged, counts as "
+        "structures: --from with its format tells what is wrong with it"
+    )
+
+
+def check_no_device(path: Path) -> None:
+    """Check that a file can be read more than once, and has an end.
+
+    Raises
+    ------
+    InputError
+        If it is a pipe or a device.
+    """
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise InputError(f"'{path}' is a device or pipe, expected a file or folder")
+
+
 def check_name(name: str, known: Sequence[str], option: str) -> str:
     """Return the name of a format.
 

@@ -213,12 +213,14 @@ def _check_unknown(content: InputNN, notes: list[str]) -> None:
         )
         if n >= MAX_NOTES and not suspicious:
             continue
-        text = f"unknown keyword {word!a}{did_you_mean(word, known)}"
+        text, hint = f"unknown keyword {word!a}", did_you_mean(word, known)
         if suspicious:
             raise content.error(
-                line, f"{text}, which may change energies: delete the line if not"
+                line,
+                f"{text}, which may change energies: please correct the line, or "
+                f"delete it{hint}",
             )
-        notes.append(f"'{content.path}', line {line.number}: {text}; ignored")
+        notes.append(f"'{content.path}', line {line.number}: {text}, ignored{hint}")
     if len(unknown) > MAX_NOTES:
         notes.append(
             f"'{content.path}': {len(unknown) - MAX_NOTES} more unknown keywords"

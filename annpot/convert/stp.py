@@ -64,7 +64,7 @@ def read_setup(path: Path, notes: list[str]) -> Setup:
     FileFormatError
         If something is missing or wrong.
     """
-    return _Reader(path, read_text(path), notes).read()
+    return _Reader(path, read_text(path, notes), notes).read()
 
 
 class _Reader:
