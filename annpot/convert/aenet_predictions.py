@@ -24,7 +24,7 @@ _ATOM = re.compile(
     rf"^ ([A-Z][a-z]?) +{_NUMBER} +{_NUMBER} +{_NUMBER}(?: +[-+0-9.EeDd]+)*$",
     re.MULTILINE,
 )
-_COUNT = re.compile(r"^ Number of atoms +: +(\d+)$", re.MULTILINE)
+_COUNT = re.compile(r"^ Number of atoms +: +(\d{1,9})$", re.MULTILINE)
 _NAME = re.compile(r"^ File name +: +(.+?) *$", re.MULTILINE)
 _TOTAL = re.compile(rf"^ Total energy +: +{_NUMBER} eV", re.MULTILINE)
 
@@ -70,12 +70,16 @@ def _read_part(text: str, where: str) -> Structure:
             f"{where}: {count[1]} atoms and 3 lattice vectors or none expected, found "
             f"{len(atoms)} and {len(vectors)}"
         )
+    positions_nc, cell_cc = _numbers([row for _, *row in atoms]), _numbers(vectors)
+    energy = _numbers([(total[1],)])
+    if not all(np.isfinite(x).all() for x in (positions_nc, cell_cc, energy)):
+        raise StructureError(f"{where}: a number is too large")
     return Structure(
         symbols=tuple(symbol for symbol, *_ in atoms),
-        positions_nc=_numbers([row for _, *row in atoms]),
-        cell_cc=_numbers(vectors) if vectors else np.zeros((3, 3)),
+        positions_nc=positions_nc,
+        cell_cc=cell_cc if vectors else np.zeros((3, 3)),
         pbc_c=np.full(3, bool(vectors)),
-        energy=float(_numbers([(total[1],)])[0, 0]),
+        energy=float(energy[0, 0]),
         file=name[1],
     )
 

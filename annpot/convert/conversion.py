@@ -71,6 +71,8 @@ def convert(inputs: Sequence[Path], output: Path, options: Options) -> Conversio
     )
     if contents[0] == "potential":
         return _convert_potentials(inputs, names, output, target, options)
+    if options.check:
+        raise InputError(f"--check compares potentials, but '{inputs[0]}' is none")
     notes: list[str] = []
     if contents[0] == "inputs":
         files = _convert_inputs(inputs, names[0], output, target, options, notes)

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from annpot.convert.aenet_predictions import is_predictions, read_predictions
+from annpot.convert.plain_text import parse_number
 from annpot.errors import InputError
 from annpot.potential import Potential
 from annpot.structures.reading import read_structures
@@ -76,12 +77,12 @@ def _split(text: str) -> tuple[Path, float | None]:
     if "=" not in text or Path(text).exists():
         return Path(text), None
     name, _, number = text.rpartition("=")
-    try:
-        return Path(name), float(number)
-    except ValueError:
+    energy = parse_number(number)
+    if energy is None:
         raise InputError(
             f"--check {text}: FILE or FILE=ENERGY expected, {number!r} is no number"
-        ) from None
+        )
+    return Path(name), energy
 
 
 def is_legacy(cosine: Potential, legacy: Potential, published: Published) -> bool:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import warnings
 from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
 
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
 SOUGHT = ("xyz", "extxyz")
 """Formats whose reader jumps back: in a packed file it would unpack all again."""
+MAX_COLUMNS = 10_000
+"""Most numbers and words in a line of an atom that are read."""
+_COLUMNS = re.compile(rb":[SRIL]:(\d+)")
 
 
 def detect_format(path: Path) -> str:
@@ -87,6 +91,8 @@ def iterate_atoms(path: Path, ase_format: str) -> Iterator[Atoms]:
     from ase.io import iread
 
     packed = path.suffix.lower() in OPENERS
+    if ase_format in SOUGHT:
+        _check_counts(path)
     # parallel: under MPI ASE would read on one rank and broadcast, but each rank of
     # annpot reads its own files. A name with '@' is a name, not a name and an index.
     images = iread(
@@ -109,6 +115,28 @@ def iterate_atoms(path: Path, ase_format: str) -> Iterator[Atoms]:
         if atoms is None:
             return
         yield atoms
+
+
+def _check_counts(path: Path) -> None:
+    """Check that a file in (extended) XYZ does not announce more than it can hold.
+
+    ASE would look for two thousand million atoms for hours, or need all memory for as
+    many columns.
+    """
+    content = read_content(path)
+    for number, line in enumerate(content.splitlines(), 1):
+        word = line.strip()
+        if word.isdigit() and (len(word) > 18 or int(word) > len(content)):
+            _refuse(path, number, f"{word[:40].decode()} atoms, more than the file has")
+        if b"roperties" in line:
+            columns = _COLUMNS.findall(line)
+            too_long = any(len(count) > 18 for count in columns)
+            if too_long or sum(map(int, columns)) > MAX_COLUMNS:
+                _refuse(path, number, f"more than {MAX_COLUMNS} columns")
+
+
+def _refuse(path: Path, number: int, what: str) -> NoReturn:
+    raise StructureError(f"'{path}', line {number}: {what}, which cannot be read")
 
 
 def _text(path: Path) -> StringIO:

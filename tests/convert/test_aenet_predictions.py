@@ -44,6 +44,7 @@ def test_structures_and_energies(tmp_path, content):
         (b"Number of atoms   : 6", b"Number of atoms   : 7", "found 6 and 3"),
         (b"Total energy    ", b"Total", "energy is missing"),
         (b"   b = (", b"   b = ", "found 6 and 2"),
+        (b"E+03 eV", b"E+999 eV", "structure 0: a number is too large"),
     ],
 )
 def test_errors(tmp_path, content, old, new, message):

@@ -295,9 +295,7 @@ CHANGES = {
     "unknown keyword 'use_d3_dispersion', which may change energies": [
         "use_d3_dispersion"
     ],
-    "delete it, did you mean 'symfunction_short'?": [
-        "symfuncton_short H 2 O 1 2 3"
-    ],
+    "delete it, did you mean 'symfunction_short'?": ["symfuncton_short H 2 O 1 2 3"],
     "n2p2 does not know cutoff_alpha": ["cutoff_alpha 0.3"],
     "symfunction_short: 'C' is not among the elements H, O": [
         "symfunction_short C 2 H 0.1 0 5"

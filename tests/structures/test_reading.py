@@ -4,6 +4,7 @@ import bz2
 import gzip
 import io
 import itertools
+import os
 import subprocess
 import sys
 import tarfile
@@ -31,6 +32,7 @@ from annpot.structures.reading import (
 )
 from annpot.structures.selection import parse_index
 from annpot.structures.structure import Structure
+from annpot.units import Units
 
 DATA = Path(__file__).parents[1] / "data" / "structures"
 STRESS = np.array([0.1, 0.2, 0.3, 0.04, 0.05, 0.06])
@@ -521,3 +523,35 @@ def test_close_pairs_agree_with_all_images(seed, height):
             checks.check_structure(structure)
     else:
         checks.check_structure(structure)
+
+
+XYZ = """1
+Lattice="4 0 0 0 4 0 0 0 4" Properties=species:S:1:pos:R:3 pbc="T T T"
+Ti 0.0 0.0 0.0
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("1\n", "2147483647\n", "line 1: 2147483647 atoms, more than the file has"),
+        ("1\n", "9" * 5000 + "\n", "line 1: 9+ atoms, more than the file has"),
+        ("R:3", "R:2147483647", "line 2: more than 10000 columns"),
+    ],
+)
+def test_xyz_that_announces_too_much(tmp_path, old, new, message):
+    path = tmp_path / "a.xyz"
+    path.write_text(XYZ)
+    assert len(list(read_structures(path))) == 1
+    path.write_text(XYZ.replace(old, new, 1))
+    with pytest.raises(StructureError, match=message):
+        list(read_structures(path))
+
+
+@pytest.mark.parametrize(
+    ("name", "units"), [("input.data", Units("bohr", "hartree")), ("a.xsf", None)]
+)
+def test_pipes_do_not_block(tmp_path, name, units):
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(StructureError, match="is a device or pipe, expected a file"):
+        list(read_structures(tmp_path / name, units=units))
