@@ -312,6 +312,8 @@ class TextRecords(Records):
 
     def _float(self, word: bytes) -> float:
         """Return a number, also of forms of Fortran alone: 1.5D-3, 1.5-300."""
+        if b"_" in word:  # Python takes 1_0 for ten
+            self.fail(f"{_show(word)} is no number")
         try:
             return float(word)
         except ValueError:

@@ -225,6 +225,16 @@ BROKEN_TEXT = {
         lambda r: r.floats("weights", 2),
         "line 1 (weights): 'abc' is no number",
     ),
+    "no number of Fortran": (
+        b"1.0 1_0",
+        lambda r: r.floats("weights", 2),
+        "line 1 (weights): '1_0' is no number",
+    ),
+    "cut off": (
+        b"1.5",
+        lambda r: (r.number("scale"), r.end()),
+        "line 1 (scale): no end of line: is the file cut off? If not, add one",
+    ),
     "no integer": (
         b"1\n\n2.0",
         lambda r: r.integers("nodes", 2),
