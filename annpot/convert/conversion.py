@@ -12,10 +12,10 @@ from pathlib import Path
 from annpot.committee import Committee
 from annpot.convert import formats, potentials, sets
 from annpot.convert.aenet_inputs import convert_aenet_inputs
-from annpot.convert.formats import READABLE, WRITABLE
+from annpot.convert.formats import READABLE
 from annpot.convert.n2p2_inputs import convert_n2p2_input
 from annpot.convert.options import Options
-from annpot.convert.published import read_published
+from annpot.convert.published import compute_deviation, read_published
 from annpot.convert.staging import staged
 from annpot.convert.verification import Difference, compare
 from annpot.errors import InputError
@@ -37,6 +37,9 @@ class Conversion:
     """What the user should know."""
     difference: Difference | None = None
     """Between the potentials before and after; ``None`` for other contents."""
+    published: float | None = None
+    """Largest deviation from energies that were published for the potential, eV/atom;
+    ``None`` if none were given."""
 
 
 def convert(inputs: Sequence[Path], output: Path, options: Options) -> Conversion:
@@ -47,12 +50,7 @@ def convert(inputs: Sequence[Path], output: Path, options: Options) -> Conversio
     AnnpotError
         If an input is wrong, the output cannot hold it, or does not give the same.
     """
-    names = [
-        formats.check_name(options.source, list(READABLE), "--from")
-        if options.source
-        else formats.recognise(path)
-        for path in inputs
-    ]
+    names = [formats.recognise(path, options.source) for path in inputs]
     contents = list(map(sets.content_of, inputs, names))
     if len(set(contents)) > 1:
         listed = ", ".join(
@@ -60,11 +58,7 @@ def convert(inputs: Sequence[Path], output: Path, options: Options) -> Conversio
             for path, name in zip(inputs, names, strict=True)
         )
         raise InputError(f"these files do not belong together: {listed}")
-    target = (
-        formats.check_name(options.target, list(WRITABLE), "--to")
-        if options.target
-        else formats.format_of_output(output, contents[0])
-    )
+    target = formats.format_of_output(output, contents[0], options.target)
     if contents[0] == "potential":
         return _convert_potentials(inputs, names, output, target, options)
     notes: list[str] = []
@@ -100,7 +94,8 @@ def _convert_potentials(
         difference = compare(model, again, batches)
         difference.check(f"'{output}'")
     written = [output.parent / file.name for file in files]
-    return Conversion(names[0], target, written, notes, difference)
+    deviation = compute_deviation(model, published)
+    return Conversion(names[0], target, written, notes, difference, deviation)
 
 
 def _convert_structures(

@@ -6,7 +6,7 @@ tells its format, unless it is named.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -17,6 +17,7 @@ from annpot.convert.aenet_set import is_binary_set, is_text_set
 from annpot.convert.n2p2 import is_potential_folder
 from annpot.convert.n2p2_inputs import is_input_nn
 from annpot.errors import InputError, did_you_mean
+from annpot.format.writing import TEXT_SUFFIX
 
 Content = Literal["potential", "set", "structures", "inputs"]
 
@@ -78,14 +79,21 @@ _HEADS = {
 }
 
 
-def recognise(path: Path) -> str:
+def recognise(path: Path, given: str | None) -> str:
     """Return the name of the format of a file or folder.
+
+    Parameters
+    ----------
+    given
+        The name, if it was given.
 
     Raises
     ------
     InputError
-        If it does not exist or cannot be read.
+        If there is no such format, or the file does not exist or cannot be read.
     """
+    if given is not None:
+        return _check_name(given, READABLE, "--from")
     if path.is_dir():
         return "n2p2" if is_potential_folder(path) else "structures"
     try:
@@ -97,30 +105,22 @@ def recognise(path: Path) -> str:
     return next(found, "structures")
 
 
-def check_name(name: str, known: Sequence[str], option: str) -> str:
-    """Return the name of a format.
-
-    Raises
-    ------
-    InputError
-        If there is no such format.
-    """
-    if name not in known:
-        raise InputError(
-            f"{option} {name!a:.40}: expected one of {', '.join(known)}"
-            f"{did_you_mean(name, known)}"
-        )
-    return name
-
-
-def format_of_output(path: Path, content: Content) -> str:
+def format_of_output(path: Path, content: Content, given: str | None) -> str:
     """Return the name of the format that a file to be written should have.
 
+    Parameters
+    ----------
+    given
+        The name, if it was given.
+
     Raises
     ------
     InputError
-        If its name does not tell.
+        If there is no such format, or the name of the file does not tell.
     """
+    if given is not None:
+        _check_suffix(path, _check_name(given, WRITABLE, "--to"))
+        return given
     name = path.name.lower()
     ends = {
         suffix: format_name
@@ -139,3 +139,28 @@ def format_of_output(path: Path, content: Content) -> str:
         f"'{path}': this name does not tell the format to write: please give --to "
         f"{', '.join(names[:-1])} or {names[-1]}"
     )
+
+
+def _check_name(name: str, known: Iterable[str], option: str) -> str:
+    """Return the name of a format.
+
+    Raises
+    ------
+    InputError
+        If there is no such format.
+    """
+    if name not in known:
+        raise InputError(
+            f"{option} {name!a:.40}: expected one of {', '.join(known)}"
+            f"{did_you_mean(name, known)}"
+        )
+    return name
+
+
+def _check_suffix(path: Path, name: str) -> None:
+    """Check that a file in the text form of annpot is called so, and no other is."""
+    if name in ("annpot", "json"):
+        text = path.suffix.lower() == TEXT_SUFFIX
+        if text != (name == "json"):
+            way = "a name with" if name == "json" else "another suffix than"
+            raise InputError(f"--to {name}, '{path}': expected {way} {TEXT_SUFFIX}")

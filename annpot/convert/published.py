@@ -15,6 +15,7 @@ import numpy as np
 from annpot.convert.aenet_predictions import is_predictions, read_predictions
 from annpot.errors import InputError
 from annpot.potential import Potential
+from annpot.predictor import Predictor
 from annpot.structures.reading import read_structures
 from annpot.structures.runner_data import is_runner
 from annpot.structures.structure import Array, Structure, stack
@@ -33,6 +34,11 @@ class Published:
     structures: tuple[Structure, ...] = ()
     own: tuple[bool, ...] = ()
     """Whether the energy is what the potential should give, not a reference."""
+
+    @property
+    def known(self) -> list[Structure]:
+        """The structures for which an energy of the potential was published."""
+        return [s for s, own in zip(self.structures, self.own, strict=True) if own]
 
 
 def read_published(files: Sequence[str], units: Units | None) -> Published:
@@ -77,11 +83,23 @@ def _split(text: str) -> tuple[Path, float | None]:
         return Path(text), None
     name, _, number = text.rpartition("=")
     try:
-        return Path(name), float(number)
+        energy = float(number)
     except ValueError:
+        energy = np.nan
+    if not np.isfinite(energy):
         raise InputError(
             f"--check {text}: FILE or FILE=ENERGY expected, {number!r} is no number"
-        ) from None
+        )
+    return Path(name), energy
+
+
+def compute_deviation(model: Predictor, published: Published) -> float | None:
+    """Return the largest deviation from published energies, eV/atom, if there are any.
+
+    They are total or cohesive energies.
+    """
+    known = published.known
+    return _largest_error(model, known) if known else None
 
 
 def is_legacy(cosine: Potential, legacy: Potential, published: Published) -> bool:
@@ -95,11 +113,7 @@ def is_legacy(cosine: Potential, legacy: Potential, published: Published) -> boo
     InputError
         If the energies that were published agree with neither.
     """
-    known = [
-        structure
-        for structure, own in zip(published.structures, published.own, strict=True)
-        if own and structure.energy is not None
-    ]
+    known = published.known
     if not known:
         return False
     errors = [_largest_error(potential, known) for potential in (cosine, legacy)]
@@ -113,8 +127,7 @@ def is_legacy(cosine: Potential, legacy: Potential, published: Published) -> boo
     return errors[1] < errors[0]
 
 
-def _largest_error(potential: Potential, structures: Sequence[Structure]) -> float:
-    """Return the largest deviation per atom, from total or cohesive energies."""
+def _largest_error(potential: Predictor, structures: Sequence[Structure]) -> float:
     batch = stack(structures, potential.species)
     E_s = potential.evaluate(batch, forces=False).E_s
     free_s = np.add.reduceat(
