@@ -200,7 +200,7 @@ def _put_structures(
         notes.append(
             row.note(
                 f"'{name}' is not there"
-                + (f", nor are {len(absent) - 1} more" if len(absent) > 1 else "")
+                + (f", nor {len(absent) - 1} more" if len(absent) > 1 else "")
                 + ": 'annpot generate' will need it"
             )
         )

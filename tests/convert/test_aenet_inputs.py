@@ -9,6 +9,7 @@ import aenet_files
 import numpy as np
 import pytest
 from aenet_files import DATA
+from commands import run
 from damage import assert_ends_well, flips, truncations
 
 from annpot.convert.aenet_inputs import convert_aenet_inputs, is_aenet_input
@@ -17,7 +18,12 @@ from annpot.descriptors.building import make_descriptor
 from annpot.descriptors.symmetry_functions import SymmetryFunction
 from annpot.errors import FileFormatError
 from annpot.pairs import find_pairs
-from annpot.settings import ChebyshevSettings, StructureGroup, read_settings
+from annpot.settings import (
+    ChebyshevSettings,
+    StructureGroup,
+    load_settings,
+    read_settings,
+)
 from annpot.structures.structure import stack
 
 STRUCTURES = DATA / "structures"
@@ -747,6 +753,22 @@ def test_many_unknown_lines_are_counted(folder):
     convert(folder, "generate.in", notes=notes)
     assert len(notes) == 22
     assert "80 more lines with unknown keywords" in "".join(notes)
+
+
+def test_the_command(folder):
+    result = run("convert", "generate.in", "train.in", "out.yaml", folder=folder)
+    assert result.exit_code == 0
+    assert "settings of annpot: out.yaml" in result.stdout
+    assert "note: 'generate.in', line 1: OUTPUT TiO2.train: " in result.stderr
+    assert load_settings(folder / "out.yaml").train.hidden == (15, 10)
+    change(folder / "generate.in", "O.stp", "o.stp")
+    result = run("convert", "generate.in", "new.yaml", folder=folder)
+    assert result.exit_code == 1
+    assert result.stderr == (
+        "Error: 'generate.in', line 10: 'o.stp': no such file, expected the set-up of "
+        "O\n"
+    )
+    assert not (folder / "new.yaml").exists()
 
 
 def test_recognition():
