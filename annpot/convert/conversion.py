@@ -11,9 +11,9 @@ from pathlib import Path
 
 from annpot.committee import Committee
 from annpot.convert import formats, potentials, sets
-from annpot.convert.aenet_inputs import convert_aenet_inputs
+from annpot.convert.aenet.inputs import convert_aenet_inputs
 from annpot.convert.formats import READABLE
-from annpot.convert.n2p2_inputs import convert_n2p2_input
+from annpot.convert.n2p2.inputs import convert_n2p2_input
 from annpot.convert.options import Options
 from annpot.convert.published import compute_deviation, read_published
 from annpot.convert.staging import staged

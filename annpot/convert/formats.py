@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from annpot.convert.aenet_inputs import is_aenet_input
-from annpot.convert.aenet_networks import is_binary_network, is_text_network
-from annpot.convert.aenet_set import is_binary_set, is_text_set
-from annpot.convert.n2p2 import is_potential_folder
-from annpot.convert.n2p2_inputs import is_input_nn
+from annpot.convert.aenet.inputs import is_aenet_input
+from annpot.convert.aenet.networks import is_binary_network, is_text_network
+from annpot.convert.aenet.sets import is_binary_set, is_text_set
+from annpot.convert.n2p2.inputs import is_input_nn
+from annpot.convert.n2p2.potentials import is_potential_folder
 from annpot.errors import InputError, did_you_mean
 from annpot.format.writing import TEXT_SUFFIX
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from annpot.convert.aenet_predictions import is_predictions, read_predictions
+from annpot.convert.aenet.predictions import is_predictions, read_predictions
 from annpot.errors import InputError
 from annpot.potential import Potential
 from annpot.predictor import Predictor

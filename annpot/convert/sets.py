@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from annpot.convert import aenet_set
+from annpot.convert.aenet.sets import read_training_set, write_training_set
 from annpot.convert.formats import READABLE, WRITABLE, Content
 from annpot.convert.options import Options
 from annpot.convert.structure_files import (
@@ -51,7 +51,7 @@ def write_set(
                 f"--to {target}: a training set of aenet becomes one of annpot first: "
                 f"annpot convert {path} fingerprints.h5"
             )
-        aenet_set.read_training_set(
+        read_training_set(
             path,
             output,
             structures=options.structures,
@@ -62,7 +62,7 @@ def write_set(
     fingerprints = load_set(path)
     if target.startswith("aenet-train"):
         text = target == "aenet-train-ascii"
-        aenet_set.write_training_set(
+        write_training_set(
             fingerprints, output, text=text, layout=options.layout, notes=notes
         )
         return [output]

@@ -12,8 +12,8 @@ from aenet_files import DATA
 from commands import run
 from damage import assert_ends_well, flips, truncations
 
-from annpot.convert.aenet_inputs import convert_aenet_inputs, is_aenet_input
-from annpot.convert.stp import read_setup
+from annpot.convert.aenet.inputs import convert_aenet_inputs, is_aenet_input
+from annpot.convert.aenet.stp import read_setup
 from annpot.descriptors.building import make_descriptor
 from annpot.descriptors.symmetry_functions import SymmetryFunction
 from annpot.errors import FileFormatError

@@ -8,7 +8,7 @@ import itertools
 import numpy as np
 import pytest
 
-from annpot.convert.aenet_records import (
+from annpot.convert.aenet.records import (
     LAYOUTS,
     BinaryRecords,
     BinaryWriter,

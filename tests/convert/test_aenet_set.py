@@ -13,21 +13,21 @@ import pytest
 from damage import assert_ends_well, flips, truncations
 from systems import STRUCTURES
 
-from annpot.convert.aenet import read_potential
-from annpot.convert.aenet_bases import read_part
-from annpot.convert.aenet_networks import Setup
-from annpot.convert.aenet_records import LAYOUTS
-from annpot.convert.aenet_set import (
-    is_binary_set,
-    is_text_set,
-    read_training_set,
-    write_training_set,
-)
-from annpot.convert.aenet_set_files import (
+from annpot.convert.aenet.bases import read_part
+from annpot.convert.aenet.networks import Setup
+from annpot.convert.aenet.potentials import read_potential
+from annpot.convert.aenet.records import LAYOUTS
+from annpot.convert.aenet.set_files import (
     BinarySetWriter,
     Sums,
     TextSetWriter,
     open_set,
+)
+from annpot.convert.aenet.sets import (
+    is_binary_set,
+    is_text_set,
+    read_training_set,
+    write_training_set,
 )
 from annpot.descriptors import Behler, Descriptor
 from annpot.errors import AnnpotError, FileFormatError

@@ -10,7 +10,7 @@ import pytest
 from commands import run
 from damage import assert_ends_well, flips, truncations
 
-from annpot.convert.n2p2_inputs import convert_n2p2_input, is_input_nn
+from annpot.convert.n2p2.inputs import convert_n2p2_input, is_input_nn
 from annpot.descriptors.building import make_descriptor
 from annpot.errors import FileFormatError
 from annpot.generation import generate

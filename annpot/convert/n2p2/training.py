@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-from annpot.convert.input_nn import InputNN, Line
-from annpot.convert.input_nn_keywords import TRAINING
-from annpot.convert.input_nn_setup import Setup
+from annpot.convert.n2p2.input_nn import InputNN, Line
+from annpot.convert.n2p2.keywords import TRAINING
+from annpot.convert.n2p2.setup import Setup
 from annpot.convert.yaml_text import Section
 
 ACTIVATIONS = {

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from annpot.convert.aenet.stp import Setup
 from annpot.convert.behler_settings import put_functions
-from annpot.convert.stp import Setup
 from annpot.convert.yaml_text import Section
 from annpot.descriptors.chebyshev import Expansion
 from annpot.descriptors.species_weights import aenet_weights

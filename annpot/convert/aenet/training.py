@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from annpot.convert.aenet_keywords import Block, Keywords
+from annpot.convert.aenet.keywords import Block, Keywords
 from annpot.convert.text_lines import TextLine
 from annpot.convert.yaml_text import Section
 from annpot.errors import did_you_mean

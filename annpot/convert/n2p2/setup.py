@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from annpot.convert.input_nn import InputNN, Line
-from annpot.convert.input_nn_functions import convert_function, parse_function
+from annpot.convert.n2p2.functions import convert_function, parse_function
+from annpot.convert.n2p2.input_nn import InputNN, Line
 from annpot.descriptors.behler import MAX_FUNCTIONS
 from annpot.descriptors.symmetry_functions import (
     CUTOFF_FUNCTIONS,

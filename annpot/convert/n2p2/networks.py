@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from annpot.convert.input_nn_setup import Layout
+from annpot.convert.n2p2.setup import Layout
 from annpot.convert.plain_text import check_ended, parse_number, read_lines
 from annpot.errors import FileFormatError
 from annpot.networks import MTANH_A, MTANH_B, Network

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from annpot.convert.behler_settings import put_functions
 from annpot.convert.file_patterns import relocate
-from annpot.convert.input_nn import InputNN, read_input_nn
-from annpot.convert.input_nn_keywords import ALIASES, POTENTIAL, TRAINING
-from annpot.convert.input_nn_setup import Setup, read_setup
-from annpot.convert.n2p2_training import Training
+from annpot.convert.n2p2.input_nn import InputNN, read_input_nn
+from annpot.convert.n2p2.keywords import ALIASES, POTENTIAL, TRAINING
+from annpot.convert.n2p2.setup import Setup, read_setup
+from annpot.convert.n2p2.training import Training
 from annpot.convert.yaml_text import Section, write_settings
 from annpot.descriptors.building import make_descriptor
 from annpot.descriptors.symmetry_functions import SymmetryFunction

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from annpot.convert.input_nn_keywords import (
+from annpot.convert.n2p2.keywords import (
     ALIASES,
     CHARGES,
     POTENTIAL,

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from annpot.convert import stp
-from annpot.convert.aenet_bases import PARAMETERS
-from annpot.convert.aenet_networks import N_NEIGHBOURS, N_PARAMETERS, Setup
-from annpot.convert.aenet_set_comparison import compute_features
-from annpot.convert.aenet_set_files import SetReader
+from annpot.convert.aenet import stp
+from annpot.convert.aenet.bases import PARAMETERS
+from annpot.convert.aenet.networks import N_NEIGHBOURS, N_PARAMETERS, Setup
+from annpot.convert.aenet.set_comparison import compute_features
+from annpot.convert.aenet.set_files import SetReader
 from annpot.descriptors import Descriptor
 from annpot.errors import FileFormatError
 from annpot.scaling import Statistics, compute_statistics

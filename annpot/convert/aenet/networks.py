@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from annpot.convert.aenet_records import (
+from annpot.convert.aenet.records import (
     Records,
     Writer,
     find_layout,

@@ -16,7 +16,7 @@ from typing import BinaryIO, Protocol
 
 import numpy as np
 
-from annpot.convert.aenet_networks import (
+from annpot.convert.aenet.networks import (
     MAX_COUNT,
     MAX_FEATURES,
     MAX_SPECIES,
@@ -24,7 +24,7 @@ from annpot.convert.aenet_networks import (
     read_setup,
     write_setup,
 )
-from annpot.convert.aenet_records import (
+from annpot.convert.aenet.records import (
     BinaryWriter,
     Layout,
     Records,

@@ -7,17 +7,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from annpot.convert.aenet_keywords import (
+from annpot.convert.aenet.keywords import (
     KEYWORDS,
     Block,
     Keywords,
     read_keywords,
     recognise_keywords,
 )
-from annpot.convert.aenet_training import Training, read_layouts
+from annpot.convert.aenet.stp import Setup, read_setup
+from annpot.convert.aenet.stp_settings import put_descriptor
+from annpot.convert.aenet.training import Training, read_layouts
 from annpot.convert.file_patterns import find_patterns
-from annpot.convert.stp import Setup, read_setup
-from annpot.convert.stp_settings import put_descriptor
 from annpot.convert.text_lines import TextLine, read_text
 from annpot.convert.yaml_text import Section, write_settings
 from annpot.descriptors.building import make_descriptor
