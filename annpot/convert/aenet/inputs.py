@@ -9,20 +9,17 @@ from pathlib import Path
 
 from annpot.convert.aenet.keywords import (
     KEYWORDS,
-    Block,
     Keywords,
     read_keywords,
     recognise_keywords,
 )
 from annpot.convert.aenet.stp import Setup, read_setup
 from annpot.convert.aenet.stp_settings import put_descriptor
+from annpot.convert.aenet.text_lines import TextLine, read_text
 from annpot.convert.aenet.training import Training, read_layouts
 from annpot.convert.file_patterns import find_patterns
-from annpot.convert.text_lines import TextLine, read_text
-from annpot.convert.yaml_text import Section, write_settings
-from annpot.descriptors.building import make_descriptor
-from annpot.errors import FileFormatError, SettingsError
-from annpot.settings import read_settings
+from annpot.convert.yaml_text import Section, check_descriptor, write_settings
+from annpot.errors import FileFormatError
 from annpot.structures.archives import is_xsf
 
 SETUP_WORDS = frozenset({"ATOM", "ENV"})
@@ -130,7 +127,7 @@ def convert_aenet_inputs(
     names = ", ".join(path.name for path in paths)
     text = write_settings(_head(names), root, f"'{paths[0]}'")
     if inputs.setups:
-        _check_descriptor(text, species, paths[0])
+        check_descriptor(text, species, f"'{paths[0]}'")
     return text
 
 
@@ -244,7 +241,7 @@ def _put_species(root: Section, content: Keywords) -> None:
         if len(row.words) < 2:
             raise row.error("an element and the energy of its atom expected")
         symbol = row.symbol(row.words[0])
-        section.put(symbol, row.float(row.words[1], "energy of the atom"))
+        section.put(symbol, row.parse_number(row.words[1], "energy of the atom"))
 
 
 def _read_setups(
@@ -306,7 +303,7 @@ def _lose_set(section: Section, content: Keywords, notes: list[str]) -> None:
             "fingerprints.h5 of it; or give generate.in, too, for its structures and "
             "descriptor"
         )
-        _lose(section, block, text, notes)
+        section.tell(block.line, text, notes)
 
 
 def _put_predict(section: Section, content: Keywords, notes: list[str]) -> None:
@@ -323,9 +320,8 @@ def _put_predict(section: Section, content: Keywords, notes: list[str]) -> None:
         f"annpot convert {' '.join(names)[:200]} potential.h5"
     )
     if content.find("FILES") is not None:
-        _lose(
-            section,
-            content.need("FILES"),
+        section.tell(
+            content.need("FILES").line,
             "FILES: structures to predict are arguments: annpot predict FILES",
             notes,
         )
@@ -340,20 +336,4 @@ def _lose_all(
         block = content.find(keyword)
         if block is not None:
             words = " ".join((keyword, *block.words))
-            _lose(section, block, f"{words[:200]}: {text}", notes)
-
-
-def _lose(section: Section, block: Block, text: str, notes: list[str]) -> None:
-    section.say(block.line.comment(text))
-    notes.append(block.line.note(text))
-
-
-def _check_descriptor(text: str, species: tuple[str, ...], path: Path) -> None:
-    """Check that annpot can make the descriptor."""
-    settings = read_settings(text, "settings")
-    try:
-        make_descriptor(settings.descriptor, species)
-    except SettingsError as error:
-        raise FileFormatError(
-            f"'{path}': annpot cannot make this descriptor: {error}"
-        ) from None
+            section.tell(block.line, f"{words[:200]}: {text}", notes)

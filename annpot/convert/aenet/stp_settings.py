@@ -67,8 +67,7 @@ def _note_strangers(
             f"ENV of {setup.symbol} is without {', '.join(absent)}, for which aenet "
             "reads beyond its tables: seen in the features without weights only"
         )
-        section.say(setup.basis.comment(text))
-        notes.append(setup.basis.note(text))
+        section.tell(setup.basis, text, notes)
 
 
 def _weights(setup: Setup, species: Sequence[str]) -> dict[str, float] | None:
@@ -150,8 +149,7 @@ def _note_reach(
             "aenet gives neighbours the weight of whichever came before, annpot their "
             "own, so these features differ"
         )
-        section.say(setup.basis.comment(text))
-        notes.append(setup.basis.note(text))
+        section.tell(setup.basis, text, notes)
 
 
 def _put_behler(
@@ -162,8 +160,7 @@ def _put_behler(
             "ENV has not the order of TYPES: aenet then evaluates functions of other "
             "species than these, annpot these"
         )
-        section.say(setups[0].basis.comment(text))
-        notes.append(setups[0].basis.note(text))
+        section.tell(setups[0].basis, text, notes)
     entries_s = {
         symbol: _functions(setup, species, notes)
         for symbol, setup in zip(species, setups, strict=True)
