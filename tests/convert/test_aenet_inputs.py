@@ -13,7 +13,7 @@ from commands import run
 from damage import assert_ends_well, flips, truncations
 
 from annpot.convert.aenet.inputs import convert_aenet_inputs, is_aenet_input
-from annpot.convert.aenet.stp import read_setup
+from annpot.convert.aenet.stp import read_stp
 from annpot.descriptors.building import make_descriptor
 from annpot.descriptors.symmetry_functions import SymmetryFunction
 from annpot.errors import FileFormatError
@@ -213,7 +213,7 @@ def test_features_are_those_of_aenet(folder, kind, file):
         zip(features.atoms_s, features.blocks(features.G_f), strict=True)
     ):
         if kind == "behler":
-            setup = read_setup(folder / f"{descriptor.species[s]}.stp", [])
+            setup = read_stp(folder / f"{descriptor.species[s]}.stp", [])
             ours = descriptor.parts[0].functions_s[s]
             found_nf = found_nf[:, [ours.index(f) for f in memory_order(setup)]]
         expected_nf = np.array([rows[n] for n in atoms])
@@ -278,7 +278,7 @@ def test_functions_for_each_neighbour_stand_in_one_line(folder):
     text, settings = convert(folder, "generate.in")
     assert "    - {type: G2, eta: 0.5}\n" in text
     (part,) = make_descriptor(settings.descriptor, ("Ti", "O")).parts
-    setup = read_setup(folder / "Ti.behler.stp", [])
+    setup = read_stp(folder / "Ti.behler.stp", [])
     assert set(part.functions_s[0]) == {
         SymmetryFunction.from_dict(f.recipe) for f in setup.functions
     }

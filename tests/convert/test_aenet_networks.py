@@ -17,7 +17,8 @@ from annpot.convert.aenet.networks import (
     read_network,
     write_records,
 )
-from annpot.convert.aenet.records import LAYOUTS, BinaryWriter, open_writer
+from annpot.convert.aenet.record_writing import BinaryWriter, open_writer
+from annpot.convert.aenet.records import LAYOUTS
 from annpot.errors import FileFormatError
 
 TEXT = (DATA / "Ti.2t.nn.ascii").read_text()

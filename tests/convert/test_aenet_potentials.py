@@ -18,7 +18,8 @@ from annpot.convert.aenet.potentials import (
     read_potential,
     write_potential,
 )
-from annpot.convert.aenet.records import BinaryWriter, Layout
+from annpot.convert.aenet.record_writing import BinaryWriter
+from annpot.convert.aenet.records import Layout
 from annpot.descriptors import Behler, Chebyshev, Descriptor
 from annpot.descriptors.chebyshev import Expansion
 from annpot.descriptors.symmetry_functions import SymmetryFunction

@@ -18,11 +18,10 @@ from annpot.convert.aenet.networks import Setup
 from annpot.convert.aenet.potentials import read_potential
 from annpot.convert.aenet.records import LAYOUTS
 from annpot.convert.aenet.set_files import (
-    BinarySetWriter,
     Sums,
-    TextSetWriter,
     open_set,
 )
+from annpot.convert.aenet.set_records import BinarySetWriter, TextSetWriter
 from annpot.convert.aenet.sets import (
     is_binary_set,
     is_text_set,

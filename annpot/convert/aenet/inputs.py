@@ -13,7 +13,7 @@ from annpot.convert.aenet.keywords import (
     read_keywords,
     recognise_keywords,
 )
-from annpot.convert.aenet.stp import Setup, read_setup
+from annpot.convert.aenet.stp import StpFile, read_stp
 from annpot.convert.aenet.stp_settings import put_descriptor
 from annpot.convert.aenet.text_lines import TextLine, read_text
 from annpot.convert.aenet.training import Training, read_layouts
@@ -67,7 +67,7 @@ class _Inputs:
     """What was read."""
 
     keywords: dict[str, Keywords] = field(default_factory=dict)
-    setups: dict[str, Setup] = field(default_factory=dict)
+    setups: dict[str, StpFile] = field(default_factory=dict)
 
     @property
     def generate(self) -> Keywords | None:
@@ -144,7 +144,7 @@ def _read(paths: Sequence[Path], notes: list[str]) -> _Inputs:
     inputs = _Inputs()
     for path in paths:
         if _is_setup({line.keyword for line in read_text(path)}):
-            setup = read_setup(path, notes)
+            setup = read_stp(path, notes)
             other = inputs.setups.setdefault(setup.symbol, setup)
             if other is not setup:
                 raise FileFormatError(
@@ -261,7 +261,7 @@ def _read_setups(
         path = content.path.parent / name
         if not os.path.isfile(path):
             raise row.error(f"'{path}': no such file, expected the set-up of {symbol}")
-        setup = read_setup(path, notes)
+        setup = read_stp(path, notes)
         if setup.symbol != symbol:
             raise row.error(
                 f"'{path}' is a set-up of ATOM {setup.symbol}, expected {symbol}"

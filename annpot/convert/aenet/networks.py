@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
+from annpot.convert.aenet.record_writing import Writer
 from annpot.convert.aenet.records import (
     Records,
-    Writer,
     find_layout,
     find_lengths,
     open_records,

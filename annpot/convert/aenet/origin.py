@@ -17,7 +17,8 @@ from annpot.convert.aenet.networks import (
     read_records,
     write_records,
 )
-from annpot.convert.aenet.records import BinaryRecords, BinaryWriter
+from annpot.convert.aenet.record_writing import BinaryWriter
+from annpot.convert.aenet.records import BinaryRecords
 from annpot.errors import FileFormatError
 from annpot.networks import Network
 

@@ -20,7 +20,8 @@ from annpot.convert.aenet.bases import check_basis, read_part
 from annpot.convert.aenet.models import make_file, make_model
 from annpot.convert.aenet.networks import NetworkFile, read_network, write_records
 from annpot.convert.aenet.origin import read_again, recall, remember
-from annpot.convert.aenet.records import LAYOUTS, Layout, open_writer
+from annpot.convert.aenet.record_writing import open_writer
+from annpot.convert.aenet.records import LAYOUTS, Layout
 from annpot.descriptors import Chebyshev, Descriptor
 from annpot.elements import SYMBOLS
 from annpot.errors import AnnpotError, FileFormatError

@@ -12,13 +12,15 @@ from annpot.convert.aenet.models import choose_least_distance
 from annpot.convert.aenet.networks import Setup
 from annpot.convert.aenet.records import LAYOUTS, Layout
 from annpot.convert.aenet.set_files import (
-    BinarySetWriter,
     Header,
-    SetWriter,
     StoredStructure,
     Sums,
-    TextSetWriter,
     open_set,
+)
+from annpot.convert.aenet.set_records import (
+    BinarySetWriter,
+    SetWriter,
+    TextSetWriter,
 )
 from annpot.convert.structure_files import lost_with_set
 from annpot.descriptors import Chebyshev

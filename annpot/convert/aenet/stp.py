@@ -39,7 +39,7 @@ class Function:
 
 
 @dataclass(frozen=True)
-class Setup:
+class StpFile:
     """The descriptor of one central species."""
 
     path: Path
@@ -56,7 +56,7 @@ class Setup:
     """Of type Behler2011, in the order of the file."""
 
 
-def read_setup(path: Path, notes: list[str]) -> Setup:
+def read_stp(path: Path, notes: list[str]) -> StpFile:
     """Return the content of a set-up file.
 
     Raises
@@ -75,7 +75,7 @@ class _Reader:
         self.at = 0
         self.found: dict[str, Any] = {}
 
-    def read(self) -> Setup:
+    def read(self) -> StpFile:
         """Return all that the lines say."""
         unknown = []
         while self.at < len(self.lines):
@@ -99,7 +99,7 @@ class _Reader:
         note_unknown(unknown, KEYWORDS, "left out, as aenet does", self.notes)
         return self._setup()
 
-    def _setup(self) -> Setup:
+    def _setup(self) -> StpFile:
         for key, keyword in (
             ("symbol", "ATOM"),
             ("environment", "ENV"),
@@ -111,7 +111,7 @@ class _Reader:
                 )
         basis, content = self.found["basis"]
         chebyshev = isinstance(content[0], Expansion)
-        return Setup(
+        return StpFile(
             path=self.path,
             symbol=self.found["symbol"],
             environment=self.found["environment"],
