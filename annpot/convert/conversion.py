@@ -12,7 +12,8 @@ from pathlib import Path
 from annpot.committee import Committee
 from annpot.convert import formats, potentials, sets
 from annpot.convert.aenet.inputs import convert_aenet_inputs
-from annpot.convert.formats import READABLE
+from annpot.convert.aenet.records import LAYOUTS
+from annpot.convert.formats import READABLE, WRITABLE, Content
 from annpot.convert.n2p2.inputs import convert_n2p2_input
 from annpot.convert.options import Options
 from annpot.convert.published import compute_deviation, read_published
@@ -59,6 +60,7 @@ def convert(inputs: Sequence[Path], output: Path, options: Options) -> Conversio
         )
         raise InputError(f"these files do not belong together: {listed}")
     target = formats.format_of_output(output, contents[0], options.target)
+    _check_options(options, contents[0], names, target)
     if contents[0] == "potential":
         return _convert_potentials(inputs, names, output, target, options)
     notes: list[str] = []
@@ -67,6 +69,35 @@ def convert(inputs: Sequence[Path], output: Path, options: Options) -> Conversio
     else:
         files = _convert_structures(inputs, names[0], output, target, options, notes)
     return Conversion(names[0], target, files, notes)
+
+
+def _check_options(
+    options: Options, content: Content, names: Sequence[str], target: str
+) -> None:
+    """Check that no option is given that has nothing to do.
+
+    Raises
+    ------
+    InputError
+        If one is.
+    """
+    binaries = {"aenet", "aenet-train"}
+    angular = binaries | {"aenet-ascii", "aenet-train-ascii"}
+    idle = {
+        "--check": options.check and content != "potential",
+        "--member": options.member is not None and content != "potential",
+        "--aenet-angular": options.angular != "auto"
+        and angular.isdisjoint({*names, target}),
+        "--structures": options.structures is not None
+        and not names[0].startswith("aenet-train"),
+        "--records": options.layout != LAYOUTS[0] and target not in binaries,
+    }
+    for option, has_nothing_to_do in idle.items():
+        if has_nothing_to_do:
+            raise InputError(
+                f"{option} has no effect when {READABLE[names[0]].noun} becomes "
+                f"{WRITABLE[target].noun}: please leave it out"
+            )
 
 
 def _convert_potentials(

@@ -16,6 +16,7 @@ from annpot.convert.aenet.predictions import is_predictions, read_predictions
 from annpot.errors import InputError
 from annpot.potential import Potential
 from annpot.predictor import Predictor
+from annpot.structures.archives import read_start
 from annpot.structures.reading import read_structures
 from annpot.structures.runner_data import is_runner
 from annpot.structures.structure import Array, Structure, stack
@@ -53,7 +54,7 @@ def read_published(files: Sequence[str], units: Units | None) -> Published:
     own: list[bool] = []
     for text in files:
         path, energy = _split(text)
-        if path.is_file() and is_predictions(_head(path)):
+        if is_predictions(read_start(path, 4096)):
             found, known = read_predictions(path), True
         else:
             found, known = list(_read(path, units)), energy is not None
@@ -71,11 +72,6 @@ def read_published(files: Sequence[str], units: Units | None) -> Published:
 
 def _read(path: Path, units: Units | None) -> Iterator[Structure]:
     return read_structures(path, units=units if is_runner(path) else None)
-
-
-def _head(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return file.read(4096)
 
 
 def _split(text: str) -> tuple[Path, float | None]:

@@ -37,7 +37,7 @@ def write_set(
     target: str,
     options: Options,
     notes: list[str],
-) -> list[Path]:
+) -> None:
     """Convert a training set: to that of the other program, or to its structures.
 
     Raises
@@ -58,21 +58,21 @@ def write_set(
             legacy=options.angular == "legacy",
             notes=notes,
         )
-        return [output]
+        return
     fingerprints = load_set(path)
     if target.startswith("aenet-train"):
         text = target == "aenet-train-ascii"
         write_training_set(
             fingerprints, output, text=text, layout=options.layout, notes=notes
         )
-        return [output]
+        return
     if WRITABLE[target].content != "structures":
         raise InputError(
             f"--to {target}: a fingerprint set becomes structures or aenet-train"
         )
     notes += lost_with_set(fingerprints)
     structures = structures_of_set(fingerprints)
-    return write_structures(structures, output, target, options.units, notes)
+    write_structures(structures, output, target, options.units, notes)
 
 
 def write_all(
@@ -81,7 +81,7 @@ def write_all(
     target: str,
     options: Options,
     notes: list[str],
-) -> list[Path]:
+) -> None:
     """Write the structures of files of any format into another.
 
     Raises
@@ -95,7 +95,7 @@ def write_all(
             "generate' makes a set of fingerprints"
         )
     structures = _read_all(paths, options)
-    return write_structures(structures, output, target, options.units, notes)
+    write_structures(structures, output, target, options.units, notes)
 
 
 def _read_all(paths: Sequence[Path], options: Options) -> Iterator[Structure]:

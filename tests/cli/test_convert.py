@@ -222,6 +222,11 @@ WRONG = {
     "no folder": ("potential.h5 none/x.json", 1, "please make the folder first"),
     "text suffix": ("potential.h5 x.txt --to json", 2, "expected a name with .json"),
     "published": (f"potential.h5 x.json --check {CRYSTAL}=3a", 2, "'3a' is no number"),
+    "idle check": (f"{CRYSTAL} x.xyz --check a", 2, "--check has no effect when"),
+    "idle member": (f"{CRYSTAL} x.xyz --member 0", 2, "--member has no effect when"),
+    "idle argument": ("n2p2.h5 x.json --aenet-angular legacy", 2, "--aenet-angular"),
+    "idle folder": ("potential.h5 x.json --structures .", 2, "--structures has no"),
+    "idle records": ("potential.h5 x.json --records big8", 2, "--records has no"),
     "one file of two": (f"{AENET[0]} x.h5", 1, "O"),
 }
 

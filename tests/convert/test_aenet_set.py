@@ -460,6 +460,18 @@ def test_what_is_written_is_what_aenet_wrote(tmp_path, layout):
         assert 0.4 <= found_setup.r_min <= 1.0
 
 
+def test_what_is_not_written_as_it_should_be_is_refused(tmp_path, monkeypatch):
+    loaded, _ = convert(put(tmp_path, TWO))
+    write = BinarySetWriter.structure
+
+    def write_wrong(writer, structure):
+        write(writer, replace(structure, energy=structure.energy + 1e-9))
+
+    monkeypatch.setattr(BinarySetWriter, "structure", write_wrong)
+    with pytest.raises(AnnpotError, match="read back, structure .* is not what it"):
+        write_training_set(loaded, tmp_path / "x.train", text=False, notes=[])
+
+
 def test_a_set_of_a_scaled_one_is_not_scaled(tmp_path):
     loaded, _ = convert(put(tmp_path, SCALED))
     output = tmp_path / "raw.train"
