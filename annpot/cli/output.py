@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from annpot.format.writing import check_writable, errors_naming
+from annpot.format.writing import check_writable, errors_naming, resolve
 
 
 @contextlib.contextmanager
@@ -18,7 +18,7 @@ def open_output(path: Path) -> Iterator[Callable[[bytes], None]]:
     If the block ends by an error, the file holds what was written before; if nothing
     was, an older file stays as it was.
     """
-    target = path.resolve()
+    target = resolve(path)
     special = target.exists() and not (target.is_file() or target.is_dir())
     partial = target.with_name(f"{target.name}.{os.getpid()}.partial")
     if not special:

@@ -51,6 +51,8 @@ def convert(inputs: Sequence[Path], output: Path, options: Options) -> Conversio
     AnnpotError
         If an input is wrong, the output cannot hold it, or does not give the same.
     """
+    for path in inputs:
+        formats.check_no_device(path)
     names = [formats.recognise(path, options.source) for path in inputs]
     contents = list(map(sets.content_of, inputs, names))
     if len(set(contents)) > 1:
@@ -58,7 +60,9 @@ def convert(inputs: Sequence[Path], output: Path, options: Options) -> Conversio
             f"'{path}' is {READABLE[name].noun}"
             for path, name in zip(inputs, names, strict=True)
         )
-        raise InputError(f"these files do not belong together: {listed}")
+        raise InputError(
+            f"these files do not belong together: {listed}{formats.advice(names)}"
+        )
     target = formats.format_of_output(output, contents[0], options.target)
     _check_options(options, contents[0], names, target)
     if contents[0] == "potential":
@@ -115,7 +119,7 @@ def _convert_potentials(
     batches.append(stack(published.structures, model.species))
     forms = {"annpot", "json"}
     same = len(inputs) == 1 and options.member is None and {*names, target} <= forms
-    with staged(output, notes) as path:
+    with staged(output, notes, inputs) as path:
         if same:
             copy(inputs[0], path)
             files = [path]
@@ -138,12 +142,12 @@ def _convert_structures(
     notes: list[str],
 ) -> list[Path]:
     if name == "structures":
-        with staged(output, notes) as path:
+        with staged(output, notes, inputs) as path:
             sets.write_all(inputs, path, target, options, notes)
         return [output]
     if len(inputs) > 1:
         raise InputError(f"{len(inputs)} training sets, expected one")
-    with staged(output, notes) as path:
+    with staged(output, notes, inputs) as path:
         sets.write_set(inputs[0], name, path, target, options, notes)
     return [output]
 
@@ -165,6 +169,6 @@ def _convert_inputs(
         text = convert_n2p2_input(inputs[0], units, notes, output.parent)
     else:
         text = convert_aenet_inputs(inputs, notes, output.parent)
-    with staged(output) as path:
+    with staged(output, inputs=inputs) as path:
         path.write_text(text, encoding="utf-8")
     return [output]

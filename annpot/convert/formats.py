@@ -6,7 +6,7 @@ tells its format, unless it is named.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -103,6 +103,28 @@ def recognise(path: Path, given: str | None) -> str:
         raise InputError(f"'{path}' cannot be read: {error.strerror}") from None
     found = (name for name, is_of in _HEADS.items() if is_of(head))
     return next(found, "structures")
+
+
+def advice(names: Sequence[str]) -> str:
+    """Return what to do, for an error that may come of a file not recognised."""
+    if "structures" not in names:
+        return ""
+    return (
+        "; what is not recognised, perhaps because it is damaged, counts as "
+        "structures: --from with its format tells what is wrong with it"
+    )
+
+
+def check_no_device(path: Path) -> None:
+    """Check that a file can be read more than once, and has an end.
+
+    Raises
+    ------
+    InputError
+        If it is a pipe or a device.
+    """
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise InputError(f"'{path}' is a device or pipe, expected a file or folder")
 
 
 def format_of_output(path: Path, content: Content, given: str | None) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from annpot.convert.aenet.sets import read_training_set, write_training_set
-from annpot.convert.formats import READABLE, WRITABLE, Content
+from annpot.convert.formats import READABLE, WRITABLE, Content, advice
 from annpot.convert.options import Options
 from annpot.convert.structure_files import (
     lost_with_set,
@@ -22,10 +22,17 @@ from annpot.structures.structure import Structure
 
 
 def content_of(path: Path, name: str) -> Content:
-    """Return what a file of a readable format holds."""
+    """Return what a file of a readable format holds.
+
+    Raises
+    ------
+    FileFormatError
+        If a file of annpot is damaged: what is converted gets a new, valid checksum.
+    """
     if name == "annpot":
         with reading.open_checked(path) as file:
             kind = reading.read_attribute(file, container.KIND, str)
+            reading.verify_checksum(file)
         return "set" if kind == container.FINGERPRINTS else "potential"
     return READABLE[name].content
 
@@ -91,8 +98,8 @@ def write_all(
     """
     if WRITABLE[target].content != "structures":
         raise InputError(
-            f"--to {target}: structures become runner, extxyz or xsf; 'annpot "
-            "generate' makes a set of fingerprints"
+            f"'{paths[0]}' to {target}: structures become runner, extxyz or xsf, and a "
+            f"set of fingerprints by 'annpot generate'{advice(['structures'])}"
         )
     structures = _read_all(paths, options)
     write_structures(structures, output, target, options.units, notes)

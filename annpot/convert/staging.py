@@ -5,59 +5,85 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from annpot.errors import AnnpotError
-from annpot.format.writing import check_writable, errors_naming
+from annpot.errors import AnnpotError, InputError
+from annpot.format.writing import check_writable, errors_naming, resolve
 
 
 @contextlib.contextmanager
-def staged(output: Path, notes: list[str] | None = None) -> Iterator[Path]:
+def staged(
+    output: Path, notes: list[str] | None = None, inputs: Sequence[Path] = ()
+) -> Iterator[Path]:
     """Give the path to write to; what is there goes beside ``output`` at the end.
 
-    The path has the name of ``output`` in an empty folder beside it. All files that
-    the block leaves in that folder, and folders of files, replace those of the same
-    name beside ``output``; other files there stay. If the block raises, nothing is
-    replaced. Errors of the block and ``notes`` then name the file as it will be.
+    The path has the name of ``output`` in an empty folder beside it, or beside the
+    file that it links to. All files that the block leaves in that folder, and folders
+    of files, replace those of the same name beside ``output``; other files there, and
+    links, stay. If the block raises, nothing is replaced. Errors of the block and
+    ``notes`` then name the file as it will be.
+
+    Parameters
+    ----------
+    inputs
+        Files, and folders of files, that must not be replaced.
 
     Raises
     ------
     AnnpotError
-        If the folder of ``output`` is missing or cannot be written to.
+        If the folder of ``output`` is missing or cannot be written to, or a file would
+        replace one of the inputs.
     """
-    target = output.resolve()
+    target = resolve(output)
+    name = target.name if output.name in ("", "..") else output.name
     if not target.is_dir():
         check_writable(output)
     with (
         errors_naming(output),
         tempfile.TemporaryDirectory(dir=target.parent, prefix=".annpot-") as folder,
     ):
+        path = Path(folder) / name
         try:
-            yield Path(folder) / output.name
+            yield path
         except AnnpotError as error:
-            error.args = (_rename(str(error), folder, output),)
+            error.args = (_rename(str(error), path, output),)
             raise
         if notes:
-            notes[:] = [_rename(note, folder, output) for note in notes]
-        _move(Path(folder), target.parent)
+            notes[:] = [_rename(note, path, output) for note in notes]
+        moves = []
+        for item in sorted(Path(folder).iterdir()):
+            new = target if item.name == name else output.parent / item.name
+            moves += list(_list_moves(item, new))
+        _check_kept([new for _, new in moves], inputs)
+        for old, new in moves:
+            new.parent.mkdir(exist_ok=True)
+            os.replace(old, new)
 
 
-def _rename(text: str, folder: str, output: Path) -> str:
+def _rename(text: str, path: Path, output: Path) -> str:
     """Return a text that names files in the folder as those beside ``output``."""
-    return text.replace(f"{folder}{os.sep}{output.name}", str(output)).replace(
-        folder, str(output.parent)
+    return text.replace(str(path), str(output)).replace(
+        str(path.parent), str(output.parent)
     )
 
 
-def _move(folder: Path, target: Path) -> None:
-    """Move the files of a folder into another, and those of folders in it."""
-    for item in sorted(folder.iterdir()):
-        new = target / item.name
-        if item.is_dir():
-            if new.exists() and not new.is_dir():
-                raise AnnpotError(f"'{new}' is a file, expected a folder or nothing")
-            new.mkdir(exist_ok=True)
-            _move(item, new)
-        else:
-            os.replace(item, new)
+def _list_moves(item: Path, new: Path) -> Iterator[tuple[Path, Path]]:
+    """Yield old and new names of a file, or of the files in a folder."""
+    if not item.is_dir():
+        yield item, new
+        return
+    if new.exists() and not new.is_dir():
+        raise AnnpotError(f"'{new}' is a file, expected a folder or nothing")
+    for part in sorted(item.iterdir()):
+        yield from _list_moves(part, new / part.name)
+
+
+def _check_kept(files: Sequence[Path], inputs: Sequence[Path]) -> None:
+    """Check that no file to be written is one of the inputs, or in one of them."""
+    kept = [path for path in inputs if path.exists()]
+    for file in filter(Path.exists, files):
+        if any(path.samefile(file) or path.samefile(file.parent) for path in kept):
+            raise InputError(
+                f"output '{file}': this file is read, expected another name"
+            )

@@ -65,7 +65,7 @@ def create(
         For small files: HDF5, which is noisy about a full disk, writes to memory only.
         If the name ends with `TEXT_SUFFIX`, they are written in their text form.
     """
-    target = path.resolve()  # a symbolic link stays, the file behind it is replaced
+    target = resolve(path)
     unique = f".{os.getpid()}" if in_memory else ""  # HDF5 locks what it has open
     partial = target.with_name(f"{target.name}{unique}.partial")
     _check_replaceable(path, target)
@@ -97,7 +97,7 @@ def save(file: h5py.File, path: Path) -> None:
 
     In the text form if the name ends with ``.json``; for small files.
     """
-    target = path.resolve()
+    target = resolve(path)
     partial = target.with_name(f"{target.name}.{os.getpid()}.partial")
     _check_replaceable(path, target)
     try:
@@ -118,6 +118,22 @@ def _write_out(file: h5py.File, partial: Path, path: Path) -> None:
                 text.writelines(iterate_text(file))
         else:
             partial.write_bytes(file.id.get_file_image())
+
+
+def resolve(path: Path) -> Path:
+    """Return the file to write: a symbolic link stays, the file behind it is replaced.
+
+    Raises
+    ------
+    AnnpotError
+        If links lead in a circle.
+    """
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError):  # which one depends on the version of Python
+        raise AnnpotError(
+            f"'{path}' is a symbolic link that leads to itself, a file name expected"
+        ) from None
 
 
 def _check_replaceable(path: Path, target: Path) -> None:
@@ -301,7 +317,7 @@ def check_writable(path: Path) -> None:
     AnnpotError
         If its folder is missing or read-only, or it is a folder or device itself.
     """
-    target = path.resolve()
+    target = resolve(path)
     _check_replaceable(path, target)
     with (
         errors_naming(path),

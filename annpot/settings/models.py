@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
@@ -195,7 +196,7 @@ class TrainSettings(Section):
                 "energy_weight, force_weight and stress_weight are all 0, "
                 "expected at least one > 0"
             )
-        files = [path.resolve() for path in (self.input, self.output, self.log)]
+        files = [os.path.realpath(path) for path in (self.input, self.output, self.log)]
         if len(set(files)) < len(files):
             raise ValueError(
                 "input, output and log must be three different files, "

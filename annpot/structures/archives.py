@@ -6,6 +6,7 @@ import bz2
 import gzip
 import lzma
 import os
+import stat
 import tarfile
 import zlib
 from collections.abc import Callable, Container, Iterator
@@ -28,6 +29,7 @@ OPENERS: dict[str, Callable[[Path], BinaryIO]] = {
 PACKED = tuple(OPENERS)
 DAMAGE = (tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError)
 """What the libraries raise when an archive is damaged, truncated or absent."""
+_NO_WAITING = getattr(os, "O_NONBLOCK", 0)
 
 
 def is_archive(path: Path) -> bool:
@@ -70,8 +72,12 @@ def read_start(path: Path, n_bytes: int) -> bytes:
 def _read_plain(path: Path) -> bytes:
     """Return the content of ``path`` with half the system calls of ``open``."""
     parts = []
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    # without O_NONBLOCK, to open a pipe might last for ever
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | _NO_WAITING)
     try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            found = "a folder" if path.is_dir() else "a device or pipe"
+            raise StructureError(f"'{path}': is {found}, expected a file")
         while part := os.read(descriptor, 1 << 16):
             parts.append(part)
     finally:

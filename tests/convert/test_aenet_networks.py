@@ -132,7 +132,7 @@ def test_text_is_exact(name, tmp_path):
 def in_one_line(lines):
     """Return the text with lines where words may end in the middle of them only."""
     head, tail = " ".join(lines[:10]), " ".join(lines[10:28])
-    return "\n".join([head, tail, " ".join(lines[28:])])
+    return "\n".join([head, tail, " ".join(lines[28:]), ""])
 
 
 def in_columns(lines):
@@ -141,7 +141,7 @@ def in_columns(lines):
     for n, line in enumerate(lines):
         words = [line] if n in (9, 27) else line.split()
         new += [" ".join(words[i : i + 4]) for i in range(0, len(words), 4)]
-    return "\n".join(new)
+    return "\n".join([*new, ""])
 
 
 TEXTS = {

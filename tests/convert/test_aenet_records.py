@@ -89,7 +89,7 @@ def test_a_count_that_looks_like_a_marker(count):
 
 def test_text_in_any_lines():
     text = (
-        b"3 1\n-2\n\n 3 1d-1 -2.0D-300 3.0+300\n.FALSE. Ti\nO TiO \n  any thing \nA B"
+        b"3 1\n-2\n\n 3 1d-1 -2.0D-300 3.0+300\n.FALSE. Ti\nO TiO \n  any thing \nA B\n"
     )
     records = read_text(text)
     assert records.integers("", 4).tolist() == [3, 1, -2, 3]

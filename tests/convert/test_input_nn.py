@@ -244,8 +244,8 @@ def test_unknown_keywords_are_noted(tmp_path):
     _, notes = setup_of(add("epoch 10", "colour blue"), tmp_path)
     path = tmp_path / "input.nn"
     assert notes == [
-        f"'{path}', line 14: unknown keyword 'epoch', did you mean 'epochs'?; ignored",
-        f"'{path}', line 15: unknown keyword 'colour'; ignored",
+        f"'{path}', line 14: unknown keyword 'epoch', ignored, did you mean 'epochs'?",
+        f"'{path}', line 15: unknown keyword 'colour', ignored",
     ]
 
 
@@ -295,9 +295,7 @@ CHANGES = {
     "unknown keyword 'use_d3_dispersion', which may change energies": [
         "use_d3_dispersion"
     ],
-    "'symfuncton_short', did you mean 'symfunction_short'?, which may": [
-        "symfuncton_short H 2 O 1 2 3"
-    ],
+    "delete it, did you mean 'symfunction_short'?": ["symfuncton_short H 2 O 1 2 3"],
     "n2p2 does not know cutoff_alpha": ["cutoff_alpha 0.3"],
     "symfunction_short: 'C' is not among the elements H, O": [
         "symfunction_short C 2 H 0.1 0 5"

@@ -263,7 +263,7 @@ EDITS = {
     "unknown keyword": (
         "random_seed                     10",
         "randomseed 10",
-        "line 17: unknown keyword 'randomseed', did you mean 'random_seed'?; ignored",
+        "line 17: unknown keyword 'randomseed', ignored, did you mean 'random_seed'?",
         lambda train: train.seed == 0,
     ),
     "function twice": (

@@ -72,3 +72,30 @@ def make_folder(output):
     with staged(output) as path:
         path.mkdir()
         (path / "input.nn").write_text("new")
+
+
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_links_stay(tmp_path, kind):
+    (tmp_path / "far").mkdir()
+    real, link = tmp_path / "far" / "real", tmp_path / "link"
+    link.symlink_to(real)
+    if kind == "folder":
+        real.mkdir()
+        make_folder(link)
+        assert listing(tmp_path) == {"far/real/input.nn": "new"}
+    else:
+        with staged(link) as path:
+            path.write_text("new")
+            path.with_name("O.link").write_text("beside the link")
+        expected = {"far/real": "new", "link": "new", "O.link": "beside the link"}
+        assert listing(tmp_path) == expected
+    assert link.is_symlink()
+
+
+def test_links_in_a_circle(tmp_path):
+    (tmp_path / "x").symlink_to("x")
+    with (
+        pytest.raises(AnnpotError, match="a symbolic link that leads to itself"),
+        staged(tmp_path / "x"),
+    ):
+        pass

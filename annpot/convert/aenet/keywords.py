@@ -128,7 +128,7 @@ def read_keywords(path: Path, notes: list[str]) -> Keywords:
     FileFormatError
         If something is missing or wrong.
     """
-    lines = read_text(path)
+    lines = read_text(path, notes)
     kind = recognise_keywords({line.keyword for line in lines})
     if not kind:
         raise FileFormatError(

@@ -291,9 +291,11 @@ class TextRecords(Records):
         return f"line {self.n_lines}"
 
     def end(self) -> None:
-        """Check that nothing follows but blanks."""
+        """Check that nothing follows but blanks, and the last number is complete."""
         while (word := self._word()) is None:
             if not self._next_line():
+                if not self.current.endswith(b"\n"):
+                    self.fail("no end of line: is the file cut off? If not, add one")
                 return
         self.fail(f"{_show(word)} follows, expected the end of the file")
 

@@ -64,7 +64,7 @@ def read_stp(path: Path, notes: list[str]) -> StpFile:
     FileFormatError
         If something is missing or wrong.
     """
-    return _Reader(path, read_text(path), notes).read()
+    return _Reader(path, read_text(path, notes), notes).read()
 
 
 class _Reader:

@@ -65,8 +65,13 @@ class TextLine(FileLine):
         return SYMBOL_OF[word]
 
 
-def read_text(path: Path) -> list[TextLine]:
+def read_text(path: Path, notes: list[str] | None = None) -> list[TextLine]:
     """Return the lines of a text file that are neither empty nor comments.
+
+    Parameters
+    ----------
+    notes
+        Gets a line if the file seems to be cut off.
 
     Raises
     ------
@@ -82,6 +87,8 @@ def read_text(path: Path) -> list[TextLine]:
         text = _decode(line).strip()
         if text and text[0] not in "!#%":
             found.append(TextLine(path, number, text))
+            if notes is not None and not line.endswith("\n"):
+                notes.append(found[-1].note("no end of line: is the file complete?"))
     if not found:
         raise FileFormatError(f"'{path}': nothing in it, expected keywords")
     return found

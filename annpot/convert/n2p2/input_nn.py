@@ -196,12 +196,13 @@ def _check_unknown(content: InputNN, notes: list[str]) -> None:
         )
         if n >= MAX_NOTES and not suspicious:
             continue
-        text = f"unknown keyword {word!a}{did_you_mean(word, known)}"
+        text, hint = f"unknown keyword {word!a}", did_you_mean(word, known)
         if suspicious:
             raise line.error(
-                f"{text}, which may change energies: delete the line if not"
+                f"{text}, which may change energies: please correct the line, or "
+                f"delete it{hint}"
             )
-        notes.append(line.note(f"{text}; ignored"))
+        notes.append(line.note(f"{text}, ignored{hint}"))
     if len(unknown) > MAX_NOTES:
         notes.append(
             f"'{content.path}': {len(unknown) - MAX_NOTES} more unknown keywords"
