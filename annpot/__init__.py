@@ -17,7 +17,8 @@ each step is:
     potential    energies, forces, stresses of a Batch
     committee    several potentials: mean and deviation
     predictor    either of them, as prediction and calculator use it
-    format       sets and potentials as HDF5
+    convert      files of other programs -> those of annpot, and back
+    format       sets and potentials as HDF5, potentials as JSON
     plotting     data -> pictures
     settings     in.yaml -> frozen models
     cli          commands: options, one function of the above, a report

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from annpot.convert import aenet
+from annpot.convert.aenet import potentials as aenet
 from annpot.structures.xsf import read_xsf
 
 DATA = Path(__file__).parent / "data" / "aenet"

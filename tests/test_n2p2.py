@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from n2p2_files import ALL, DATA
 
-from annpot.convert.n2p2 import read_potential, write_potential
+from annpot.convert.n2p2.potentials import read_potential, write_potential
 from annpot.descriptors.symmetry_functions import CUTOFF_FUNCTIONS, NAMES
 from annpot.structures.runner_data import read_runner
 from annpot.structures.structure import stack

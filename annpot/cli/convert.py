@@ -87,7 +87,7 @@ def convert(
 
     from annpot.cli import report
     from annpot.cli.report_conversion import report_conversion
-    from annpot.convert.aenet_records import LAYOUT_NAMES
+    from annpot.convert.aenet.records import LAYOUT_NAMES
     from annpot.convert.conversion import convert as run
     from annpot.convert.options import Options
     from annpot.units import parse_units

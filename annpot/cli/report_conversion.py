@@ -29,3 +29,7 @@ def report_conversion(result: Conversion, as_json: bool) -> None:
             f"energies differ by up to {result.difference.energy:.1e} eV/atom, "
             f"forces by {result.difference.force:.1e} eV/angstrom"
         )
+    if result.published is not None:
+        click.echo(
+            f"energies published for it differ by up to {result.published:.1e} eV/atom"
+        )

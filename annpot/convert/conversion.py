@@ -11,11 +11,12 @@ from pathlib import Path
 
 from annpot.committee import Committee
 from annpot.convert import formats, potentials, sets
-from annpot.convert.aenet_inputs import convert_aenet_inputs
-from annpot.convert.formats import READABLE, WRITABLE
-from annpot.convert.n2p2_inputs import convert_n2p2_input
+from annpot.convert.aenet.inputs import convert_aenet_inputs
+from annpot.convert.aenet.records import LAYOUTS
+from annpot.convert.formats import READABLE, WRITABLE, Content
+from annpot.convert.n2p2.inputs import convert_n2p2_input
 from annpot.convert.options import Options
-from annpot.convert.published import read_published
+from annpot.convert.published import compute_deviation, read_published
 from annpot.convert.staging import staged
 from annpot.convert.verification import Difference, compare
 from annpot.errors import InputError
@@ -37,6 +38,9 @@ class Conversion:
     """What the user should know."""
     difference: Difference | None = None
     """Between the potentials before and after; ``None`` for other contents."""
+    published: float | None = None
+    """Largest deviation from energies that were published for the potential, eV/atom;
+    ``None`` if none were given."""
 
 
 def convert(inputs: Sequence[Path], output: Path, options: Options) -> Conversion:
@@ -49,12 +53,7 @@ def convert(inputs: Sequence[Path], output: Path, options: Options) -> Conversio
     """
     for path in inputs:
         formats.check_no_device(path)
-    names = [
-        formats.check_name(options.source, list(READABLE), "--from")
-        if options.source
-        else formats.recognise(path)
-        for path in inputs
-    ]
+    names = [formats.recognise(path, options.source) for path in inputs]
     contents = list(map(sets.content_of, inputs, names))
     if len(set(contents)) > 1:
         listed = ", ".join(
@@ -64,21 +63,45 @@ def convert(inputs: Sequence[Path], output: Path, options: Options) -> Conversio
         raise InputError(
             f"these files do not belong together: {listed}{formats.advice(names)}"
         )
-    target = (
-        formats.check_name(options.target, list(WRITABLE), "--to")
-        if options.target
-        else formats.format_of_output(output, contents[0])
-    )
+    target = formats.format_of_output(output, contents[0], options.target)
+    _check_options(options, contents[0], names, target)
     if contents[0] == "potential":
         return _convert_potentials(inputs, names, output, target, options)
-    if options.check:
-        raise InputError(f"--check compares potentials, but '{inputs[0]}' is none")
     notes: list[str] = []
     if contents[0] == "inputs":
         files = _convert_inputs(inputs, names[0], output, target, options, notes)
     else:
         files = _convert_structures(inputs, names[0], output, target, options, notes)
     return Conversion(names[0], target, files, notes)
+
+
+def _check_options(
+    options: Options, content: Content, names: Sequence[str], target: str
+) -> None:
+    """Check that no option is given that has nothing to do.
+
+    Raises
+    ------
+    InputError
+        If one is.
+    """
+    binaries = {"aenet", "aenet-train"}
+    angular = binaries | {"aenet-ascii", "aenet-train-ascii"}
+    idle = {
+        "--check": options.check and content != "potential",
+        "--member": options.member is not None and content != "potential",
+        "--aenet-angular": options.angular != "auto"
+        and angular.isdisjoint({*names, target}),
+        "--structures": options.structures is not None
+        and not names[0].startswith("aenet-train"),
+        "--records": options.layout != LAYOUTS[0] and target not in binaries,
+    }
+    for option, has_nothing_to_do in idle.items():
+        if has_nothing_to_do:
+            raise InputError(
+                f"{option} has no effect when {READABLE[names[0]].noun} becomes "
+                f"{WRITABLE[target].noun}: please leave it out"
+            )
 
 
 def _convert_potentials(
@@ -106,7 +129,8 @@ def _convert_potentials(
         difference = compare(model, again, batches)
         difference.check(f"'{output}'")
     written = [output.parent / file.name for file in files]
-    return Conversion(names[0], target, written, notes, difference)
+    deviation = compute_deviation(model, published)
+    return Conversion(names[0], target, written, notes, difference, deviation)
 
 
 def _convert_structures(

@@ -6,17 +6,18 @@ tells its format, unless it is named.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from annpot.convert.aenet_inputs import is_aenet_input
-from annpot.convert.aenet_networks import is_binary_network, is_text_network
-from annpot.convert.aenet_set import is_binary_set, is_text_set
-from annpot.convert.n2p2 import is_potential_folder
-from annpot.convert.n2p2_inputs import is_input_nn
+from annpot.convert.aenet.inputs import is_aenet_input
+from annpot.convert.aenet.networks import is_binary_network, is_text_network
+from annpot.convert.aenet.sets import is_binary_set, is_text_set
+from annpot.convert.n2p2.inputs import is_input_nn
+from annpot.convert.n2p2.potentials import is_potential_folder
 from annpot.errors import InputError, did_you_mean
+from annpot.format.writing import TEXT_SUFFIX
 
 Content = Literal["potential", "set", "structures", "inputs"]
 
@@ -78,14 +79,21 @@ _HEADS = {
 }
 
 
-def recognise(path: Path) -> str:
+def recognise(path: Path, given: str | None) -> str:
     """Return the name of the format of a file or folder.
+
+    Parameters
+    ----------
+    given
+        The name, if it was given.
 
     Raises
     ------
     InputError
-        If it does not exist or cannot be read.
+        If there is no such format, or the file does not exist or cannot be read.
     """
+    if given is not None:
+        return _check_name(given, READABLE, "--from")
     if path.is_dir():
         return "n2p2" if is_potential_folder(path) else "structures"
     try:
@@ -119,30 +127,22 @@ def check_no_device(path: Path) -> None:
         raise InputError(f"'{path}' is a device or pipe, expected a file or folder")
 
 
-def check_name(name: str, known: Sequence[str], option: str) -> str:
-    """Return the name of a format.
-
-    Raises
-    ------
-    InputError
-        If there is no such format.
-    """
-    if name not in known:
-        raise InputError(
-            f"{option} {name!a:.40}: expected one of {', '.join(known)}"
-            f"{did_you_mean(name, known)}"
-        )
-    return name
-
-
-def format_of_output(path: Path, content: Content) -> str:
+def format_of_output(path: Path, content: Content, given: str | None) -> str:
     """Return the name of the format that a file to be written should have.
 
+    Parameters
+    ----------
+    given
+        The name, if it was given.
+
     Raises
     ------
     InputError
-        If its name does not tell.
+        If there is no such format, or the name of the file does not tell.
     """
+    if given is not None:
+        _check_suffix(path, _check_name(given, WRITABLE, "--to"))
+        return given
     name = path.name.lower()
     ends = {
         suffix: format_name
@@ -161,3 +161,28 @@ def format_of_output(path: Path, content: Content) -> str:
         f"'{path}': this name does not tell the format to write: please give --to "
         f"{', '.join(names[:-1])} or {names[-1]}"
     )
+
+
+def _check_name(name: str, known: Iterable[str], option: str) -> str:
+    """Return the name of a format.
+
+    Raises
+    ------
+    InputError
+        If there is no such format.
+    """
+    if name not in known:
+        raise InputError(
+            f"{option} {name!a:.40}: expected one of {', '.join(known)}"
+            f"{did_you_mean(name, known)}"
+        )
+    return name
+
+
+def _check_suffix(path: Path, name: str) -> None:
+    """Check that a file in the text form of annpot is called so, and no other is."""
+    if name in ("annpot", "json"):
+        text = path.suffix.lower() == TEXT_SUFFIX
+        if text != (name == "json"):
+            way = "a name with" if name == "json" else "another suffix than"
+            raise InputError(f"--to {name}, '{path}': expected {way} {TEXT_SUFFIX}")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from annpot.convert.aenet_records import LAYOUTS, Layout
+from annpot.convert.aenet.records import LAYOUTS, Layout
 from annpot.errors import InputError
 from annpot.units import Units
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from annpot.errors import FileFormatError
@@ -73,6 +74,54 @@ def parse_count(word: str, most: int) -> int | None:
     if not _INTEGER.fullmatch(word) or int(word) > most:
         return None
     return int(word)
+
+
+@dataclass(frozen=True)
+class FileLine:
+    """A line of a file, for messages."""
+
+    path: Path
+    number: int
+
+    def error(self, text: str) -> FileFormatError:
+        """Return the error that something is wrong with the line."""
+        return FileFormatError(self.note(text))
+
+    def note(self, text: str) -> str:
+        """Return a note on the line, for standard error."""
+        return f"'{self.path}', line {self.number}: {text}"
+
+    def comment(self, text: str) -> str:
+        """Return a note on the line, for a comment in the settings."""
+        return f"{self.path.name}, line {self.number}: {text}"
+
+    def parse_number(self, word: str, what: str) -> float:
+        """Return the number that a word is.
+
+        Raises
+        ------
+        FileFormatError
+            If it is none.
+        """
+        value = parse_number(word)
+        if value is None:
+            raise self.error(f"{what} {word!a:.40}, expected a number")
+        return value
+
+    def parse_count(self, word: str, what: str, least: int, most: int) -> int:
+        """Return the integer that a word is.
+
+        Raises
+        ------
+        FileFormatError
+            If it is none from ``least`` to ``most``.
+        """
+        value = parse_count(word, most)
+        if value is None or value < least:
+            raise self.error(
+                f"{what} {word!a:.40}, expected an integer from {least} to {most}"
+            )
+        return value
 
 
 def invert(

@@ -7,7 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from annpot.committee import Committee
-from annpot.convert import aenet, n2p2
+from annpot.convert.aenet import potentials as aenet
+from annpot.convert.n2p2 import potentials as n2p2
 from annpot.convert.options import Options
 from annpot.convert.published import Published, guess_legacy, is_legacy
 from annpot.convert.vectors import make_vectors

@@ -12,10 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
-from annpot.convert.aenet_predictions import is_predictions, read_predictions
-from annpot.convert.plain_text import parse_number
+from annpot.convert.aenet.predictions import is_predictions, read_predictions
 from annpot.errors import InputError
 from annpot.potential import Potential
+from annpot.predictor import Predictor
+from annpot.structures.archives import read_start
 from annpot.structures.reading import read_structures
 from annpot.structures.runner_data import is_runner
 from annpot.structures.structure import Array, Structure, stack
@@ -35,6 +36,11 @@ class Published:
     own: tuple[bool, ...] = ()
     """Whether the energy is what the potential should give, not a reference."""
 
+    @property
+    def known(self) -> list[Structure]:
+        """The structures for which an energy of the potential was published."""
+        return [s for s, own in zip(self.structures, self.own, strict=True) if own]
+
 
 def read_published(files: Sequence[str], units: Units | None) -> Published:
     """Return the structures of ``FILE``, ``FILE=ENERGY`` or outputs of predict.x.
@@ -48,7 +54,7 @@ def read_published(files: Sequence[str], units: Units | None) -> Published:
     own: list[bool] = []
     for text in files:
         path, energy = _split(text)
-        if path.is_file() and is_predictions(_head(path)):
+        if is_predictions(read_start(path, 4096)):
             found, known = read_predictions(path), True
         else:
             found, known = list(_read(path, units)), energy is not None
@@ -68,21 +74,28 @@ def _read(path: Path, units: Units | None) -> Iterator[Structure]:
     return read_structures(path, units=units if is_runner(path) else None)
 
 
-def _head(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return file.read(4096)
-
-
 def _split(text: str) -> tuple[Path, float | None]:
     if "=" not in text or Path(text).exists():
         return Path(text), None
     name, _, number = text.rpartition("=")
-    energy = parse_number(number)
-    if energy is None:
+    try:
+        energy = float(number)
+    except ValueError:
+        energy = np.nan
+    if not np.isfinite(energy):
         raise InputError(
             f"--check {text}: FILE or FILE=ENERGY expected, {number!r} is no number"
         )
     return Path(name), energy
+
+
+def compute_deviation(model: Predictor, published: Published) -> float | None:
+    """Return the largest deviation from published energies, eV/atom, if there are any.
+
+    They are total or cohesive energies.
+    """
+    known = published.known
+    return _largest_error(model, known) if known else None
 
 
 def is_legacy(cosine: Potential, legacy: Potential, published: Published) -> bool:
@@ -96,11 +109,7 @@ def is_legacy(cosine: Potential, legacy: Potential, published: Published) -> boo
     InputError
         If the energies that were published agree with neither.
     """
-    known = [
-        structure
-        for structure, own in zip(published.structures, published.own, strict=True)
-        if own and structure.energy is not None
-    ]
+    known = published.known
     if not known:
         return False
     errors = [_largest_error(potential, known) for potential in (cosine, legacy)]
@@ -114,8 +123,7 @@ def is_legacy(cosine: Potential, legacy: Potential, published: Published) -> boo
     return errors[1] < errors[0]
 
 
-def _largest_error(potential: Potential, structures: Sequence[Structure]) -> float:
-    """Return the largest deviation per atom, from total or cohesive energies."""
+def _largest_error(potential: Predictor, structures: Sequence[Structure]) -> float:
     batch = stack(structures, potential.species)
     E_s = potential.evaluate(batch, forces=False).E_s
     free_s = np.add.reduceat(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from annpot.convert import aenet_set
+from annpot.convert.aenet.sets import read_training_set, write_training_set
 from annpot.convert.formats import READABLE, WRITABLE, Content, advice
 from annpot.convert.options import Options
 from annpot.convert.structure_files import (
@@ -44,7 +44,7 @@ def write_set(
     target: str,
     options: Options,
     notes: list[str],
-) -> list[Path]:
+) -> None:
     """Convert a training set: to that of the other program, or to its structures.
 
     Raises
@@ -58,28 +58,28 @@ def write_set(
                 f"--to {target}: a training set of aenet becomes one of annpot first: "
                 f"annpot convert {path} fingerprints.h5"
             )
-        aenet_set.read_training_set(
+        read_training_set(
             path,
             output,
             structures=options.structures,
             legacy=options.angular == "legacy",
             notes=notes,
         )
-        return [output]
+        return
     fingerprints = load_set(path)
     if target.startswith("aenet-train"):
         text = target == "aenet-train-ascii"
-        aenet_set.write_training_set(
+        write_training_set(
             fingerprints, output, text=text, layout=options.layout, notes=notes
         )
-        return [output]
+        return
     if WRITABLE[target].content != "structures":
         raise InputError(
             f"--to {target}: a fingerprint set becomes structures or aenet-train"
         )
     notes += lost_with_set(fingerprints)
     structures = structures_of_set(fingerprints)
-    return write_structures(structures, output, target, options.units, notes)
+    write_structures(structures, output, target, options.units, notes)
 
 
 def write_all(
@@ -88,7 +88,7 @@ def write_all(
     target: str,
     options: Options,
     notes: list[str],
-) -> list[Path]:
+) -> None:
     """Write the structures of files of any format into another.
 
     Raises
@@ -102,7 +102,7 @@ def write_all(
             f"set of fingerprints by 'annpot generate'{advice(['structures'])}"
         )
     structures = _read_all(paths, options)
-    return write_structures(structures, output, target, options.units, notes)
+    write_structures(structures, output, target, options.units, notes)
 
 
 def _read_all(paths: Sequence[Path], options: Options) -> Iterator[Structure]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from annpot.errors import FileFormatError, InputError
+from annpot.convert.plain_text import FileLine
+from annpot.descriptors.building import make_descriptor
+from annpot.errors import FileFormatError, InputError, SettingsError
 from annpot.settings import Settings, read_settings
 from annpot.settings.flow import comment_lines, yaml_of
 
@@ -23,6 +25,11 @@ class Section:
     def say(self, text: str) -> None:
         """Add a comment that stands for itself."""
         self._parts.append(("", None, text))
+
+    def tell(self, line: FileLine, text: str, notes: list[str]) -> None:
+        """Say something of a line of an input, both in a comment and in a note."""
+        self.say(line.comment(text))
+        notes.append(line.note(text))
 
     def put(self, key: str, value: Any, remark: str = "") -> None:
         """Add a key whose value stands in one line, and a remark on it."""
@@ -147,6 +154,22 @@ def write_settings(head: str, root: Section, source: str) -> str:
     if found != expected:  # our own mistake
         raise RuntimeError(f"settings changed on writing: {found!r}, {expected!r}")
     return text
+
+
+def check_descriptor(text: str, species: tuple[str, ...], source: str) -> None:
+    """Check that annpot can make the descriptor of settings.
+
+    Raises
+    ------
+    FileFormatError
+        If not; ``source`` is what they were made from.
+    """
+    try:
+        make_descriptor(read_settings(text, "settings").descriptor, species)
+    except SettingsError as error:
+        raise FileFormatError(
+            f"{source}: annpot cannot make this descriptor: {error}"
+        ) from None
 
 
 def _lists(value: Any) -> Any:

@@ -9,15 +9,21 @@ import aenet_files
 import numpy as np
 import pytest
 from aenet_files import DATA
+from commands import run
 from damage import assert_ends_well, flips, truncations
 
-from annpot.convert.aenet_inputs import convert_aenet_inputs, is_aenet_input
-from annpot.convert.stp import read_setup
+from annpot.convert.aenet.inputs import convert_aenet_inputs, is_aenet_input
+from annpot.convert.aenet.stp import read_stp
 from annpot.descriptors.building import make_descriptor
 from annpot.descriptors.symmetry_functions import SymmetryFunction
 from annpot.errors import FileFormatError
 from annpot.pairs import find_pairs
-from annpot.settings import ChebyshevSettings, StructureGroup, read_settings
+from annpot.settings import (
+    ChebyshevSettings,
+    StructureGroup,
+    load_settings,
+    read_settings,
+)
 from annpot.structures.structure import stack
 
 STRUCTURES = DATA / "structures"
@@ -207,7 +213,7 @@ def test_features_are_those_of_aenet(folder, kind, file):
         zip(features.atoms_s, features.blocks(features.G_f), strict=True)
     ):
         if kind == "behler":
-            setup = read_setup(folder / f"{descriptor.species[s]}.stp", [])
+            setup = read_stp(folder / f"{descriptor.species[s]}.stp", [])
             ours = descriptor.parts[0].functions_s[s]
             found_nf = found_nf[:, [ours.index(f) for f in memory_order(setup)]]
         expected_nf = np.array([rows[n] for n in atoms])
@@ -272,7 +278,7 @@ def test_functions_for_each_neighbour_stand_in_one_line(folder):
     text, settings = convert(folder, "generate.in")
     assert "    - {type: G2, eta: 0.5}\n" in text
     (part,) = make_descriptor(settings.descriptor, ("Ti", "O")).parts
-    setup = read_setup(folder / "Ti.behler.stp", [])
+    setup = read_stp(folder / "Ti.behler.stp", [])
     assert set(part.functions_s[0]) == {
         SymmetryFunction.from_dict(f.recipe) for f in setup.functions
     }
@@ -747,6 +753,22 @@ def test_many_unknown_lines_are_counted(folder):
     convert(folder, "generate.in", notes=notes)
     assert len(notes) == 22
     assert "80 more lines with unknown keywords" in "".join(notes)
+
+
+def test_the_command(folder):
+    result = run("convert", "generate.in", "train.in", "out.yaml", folder=folder)
+    assert result.exit_code == 0
+    assert "settings of annpot: out.yaml" in result.stdout
+    assert "note: 'generate.in', line 1: OUTPUT TiO2.train: " in result.stderr
+    assert load_settings(folder / "out.yaml").train.hidden == (15, 10)
+    change(folder / "generate.in", "O.stp", "o.stp")
+    result = run("convert", "generate.in", "new.yaml", folder=folder)
+    assert result.exit_code == 1
+    assert result.stderr == (
+        "Error: 'generate.in', line 10: 'o.stp': no such file, expected the set-up of "
+        "O\n"
+    )
+    assert not (folder / "new.yaml").exists()
 
 
 def test_recognition():

@@ -10,14 +10,15 @@ import pytest
 from aenet_files import DATA
 from damage import assert_ends_well, flips, truncations
 
-from annpot.convert.aenet_networks import (
+from annpot.convert.aenet.networks import (
     NetworkFile,
     is_binary_network,
     is_text_network,
     read_network,
     write_records,
 )
-from annpot.convert.aenet_records import LAYOUTS, BinaryWriter, open_writer
+from annpot.convert.aenet.record_writing import BinaryWriter, open_writer
+from annpot.convert.aenet.records import LAYOUTS
 from annpot.errors import FileFormatError
 
 TEXT = (DATA / "Ti.2t.nn.ascii").read_text()

@@ -11,14 +11,15 @@ from aenet_files import DATA, read_structures
 from damage import assert_ends_well, flips, truncations
 from systems import SPECIES, STRUCTURES, aenet_descriptor
 
-from annpot.convert.aenet import (
+from annpot.convert.aenet.networks import read_network, write_records
+from annpot.convert.aenet.potentials import (
     has_angular_argument,
     is_legacy,
     read_potential,
     write_potential,
 )
-from annpot.convert.aenet_networks import read_network, write_records
-from annpot.convert.aenet_records import BinaryWriter, Layout
+from annpot.convert.aenet.record_writing import BinaryWriter
+from annpot.convert.aenet.records import Layout
 from annpot.descriptors import Behler, Chebyshev, Descriptor
 from annpot.descriptors.chebyshev import Expansion
 from annpot.descriptors.symmetry_functions import SymmetryFunction

@@ -9,7 +9,7 @@ import pytest
 from aenet_files import DATA
 from damage import assert_ends_well, flips, truncations
 
-from annpot.convert.aenet_predictions import is_predictions, read_predictions
+from annpot.convert.aenet.predictions import is_predictions, read_predictions
 from annpot.errors import StructureError
 from annpot.structures.xsf import read_xsf
 

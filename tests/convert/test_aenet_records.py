@@ -8,16 +8,14 @@ import itertools
 import numpy as np
 import pytest
 
-from annpot.convert.aenet_records import (
+from annpot.convert.aenet.record_writing import BinaryWriter, TextWriter, format_float
+from annpot.convert.aenet.records import (
     LAYOUTS,
     BinaryRecords,
-    BinaryWriter,
     Layout,
     TextRecords,
-    TextWriter,
     find_layout,
     find_lengths,
-    format_float,
     open_records,
 )
 from annpot.errors import FileFormatError

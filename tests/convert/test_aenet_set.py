@@ -13,21 +13,20 @@ import pytest
 from damage import assert_ends_well, flips, truncations
 from systems import STRUCTURES
 
-from annpot.convert.aenet import read_potential
-from annpot.convert.aenet_bases import read_part
-from annpot.convert.aenet_networks import Setup
-from annpot.convert.aenet_records import LAYOUTS
-from annpot.convert.aenet_set import (
+from annpot.convert.aenet.bases import read_part
+from annpot.convert.aenet.networks import Setup
+from annpot.convert.aenet.potentials import read_potential
+from annpot.convert.aenet.records import LAYOUTS
+from annpot.convert.aenet.set_files import (
+    Sums,
+    open_set,
+)
+from annpot.convert.aenet.set_records import BinarySetWriter, TextSetWriter
+from annpot.convert.aenet.sets import (
     is_binary_set,
     is_text_set,
     read_training_set,
     write_training_set,
-)
-from annpot.convert.aenet_set_files import (
-    BinarySetWriter,
-    Sums,
-    TextSetWriter,
-    open_set,
 )
 from annpot.descriptors import Behler, Descriptor
 from annpot.errors import AnnpotError, FileFormatError
@@ -459,6 +458,18 @@ def test_what_is_written_is_what_aenet_wrote(tmp_path, layout):
     for found_setup, expected_setup in zip(setups, expected_setups, strict=True):
         assert_same_setup(found_setup, expected_setup)
         assert 0.4 <= found_setup.r_min <= 1.0
+
+
+def test_what_is_not_written_as_it_should_be_is_refused(tmp_path, monkeypatch):
+    loaded, _ = convert(put(tmp_path, TWO))
+    write = BinarySetWriter.structure
+
+    def write_wrong(writer, structure):
+        write(writer, replace(structure, energy=structure.energy + 1e-9))
+
+    monkeypatch.setattr(BinarySetWriter, "structure", write_wrong)
+    with pytest.raises(AnnpotError, match="is not what it should be"):
+        write_training_set(loaded, tmp_path / "x.train", text=False, notes=[])
 
 
 def test_a_set_of_a_scaled_one_is_not_scaled(tmp_path):

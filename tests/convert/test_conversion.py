@@ -1,51 +1,76 @@
-"""What convert refuses before it reads anything."""
+"""Conversions whose result is not what was read are refused, and leave nothing."""
 
 from __future__ import annotations
 
-import os
-import shutil
+from dataclasses import replace
 
-import h5py
 import numpy as np
 import pytest
-from aenet_files import DATA
-from commands import run
+from test_potential import standard_potential
 
-FORMAT = DATA.parent / "format"
+from annpot.committee import Committee
+from annpot.convert import potentials
+from annpot.convert.conversion import convert
+from annpot.convert.options import Options
+from annpot.convert.verification import Difference
+from annpot.errors import AnnpotError
+from annpot.potential import Potential
+
+
+def shifted(potential, energy):
+    return replace(potential, energy_shift=potential.energy_shift + energy)
 
 
 @pytest.fixture
-def folder(tmp_path):
-    for species in ("Ti", "O"):
-        shutil.copy(DATA / f"{species}.2t.nn", tmp_path)
-    shutil.copy(DATA / "structures" / "structure0001.xsf", tmp_path / "a.xsf")
-    for kind in ("potential", "committee", "fingerprints"):
-        shutil.copy(FORMAT / f"{kind}-v1.h5", tmp_path / f"{kind}.h5")
-    for kind in ("committee", "fingerprints"):
-        with h5py.File(tmp_path / f"{kind}.h5", "r+") as file:
-            file.attrs["settings"] = np.bytes_("{}")
-    os.mkfifo(tmp_path / "pipe.h5")
-    (tmp_path / "broken.nn").write_bytes(bytes(100))
-    return tmp_path
+def inputs(tmp_path):
+    """Return the files of two potentials that differ."""
+    paths = [tmp_path / "one.h5", tmp_path / "other.h5"]
+    for number, path in enumerate(paths):
+        shifted(standard_potential(), 0.5 * number).save(path)
+    return paths
 
 
-REFUSED = {
-    "pipe.h5 out.json": (2, "'pipe.h5' is a device or pipe"),
-    "committee.h5 out.h5 --member 0": (1, "the content has not its checksum"),
-    "fingerprints.h5 out.train": (1, "the content has not its checksum"),
-    "Ti.2t.nn O.2t.nn 2t.nn": (2, ".2t.nn': this file is read"),
-    "Ti.2t.nn broken.nn out.h5": (2, "--from with its format tells what is wrong"),
-    "broken.nn out.h5": (2, "--from with its format tells what is wrong"),
-    "Ti.2t.nn O.2t.nn out.h5 --check a.xsf=nan": (2, "'nan' is no number"),
-    "a.xsf out.extxyz --check a.xsf": (2, "--check compares potentials, but 'a.xsf'"),
-}
+def write_wrong(error):
+    """Return a writer that adds ``error`` in eV to the energy of each atom."""
+
+    def write(model, path, *_):
+        Committee(tuple(shifted(m, error) for m in model.members)).save(path)
+        return [path]
+
+    return write
 
 
-@pytest.mark.parametrize("arguments", REFUSED)
-def test_refused(folder, arguments):
-    code, message = REFUSED[arguments]
-    before = {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
-    result = run("convert", *arguments.split(), folder=folder)
-    assert (result.exit_code, result.stdout) == (code, "")
-    assert message in result.stderr
-    assert before == {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
+def test_what_a_writer_gets_wrong_is_refused(inputs, tmp_path, monkeypatch):
+    monkeypatch.setattr(potentials, "write_potential", write_wrong(1e-8))
+    output = tmp_path / "out.h5"
+    output.write_text("what was there")
+    before = sorted(tmp_path.iterdir())
+    with pytest.raises(AnnpotError, match=r"out\.h5': read back, energies differ by"):
+        convert(inputs, output, Options())
+    assert output.read_text() == "what was there"
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_what_is_right_but_for_rounding_is_written(inputs, tmp_path, monkeypatch):
+    monkeypatch.setattr(potentials, "write_potential", write_wrong(1e-11))
+    result = convert(inputs, tmp_path / "out.h5", Options())
+    assert 1e-12 < result.difference.energy < 1e-10
+    assert (tmp_path / "out.h5").exists()
+
+
+@pytest.mark.parametrize(
+    ("energy", "force"), [(2e-9, 0.0), (0.0, 2e-9), (np.nan, 0.0), (0.0, np.nan)]
+)
+def test_energies_and_forces_must_agree(energy, force):
+    Difference(1, 5e-10, 5e-10).check("x")
+    with pytest.raises(AnnpotError, match=r"1e-09 allowed: nothing was written"):
+        Difference(1, energy, force).check("x")
+
+
+def test_members_keep_the_order_of_the_files(inputs, tmp_path):
+    convert(inputs, tmp_path / "committee.h5", Options())
+    for number, path in enumerate(inputs):
+        taken = tmp_path / f"member{number}.h5"
+        convert([tmp_path / "committee.h5"], taken, Options(member=number))
+        found, expected = Potential.load(taken), Potential.load(path)
+        assert found.energy_shift == expected.energy_shift

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from n2p2_folder import INPUT, edit
 
-from annpot.convert.input_nn import MAX_NOTES, read_input_nn
-from annpot.convert.input_nn_setup import ScalingMode, read_setup
+from annpot.convert.n2p2.input_nn import MAX_NOTES, read_input_nn
+from annpot.convert.n2p2.setup import ScalingMode, read_setup
 from annpot.descriptors.symmetry_functions import SymmetryFunction
 from annpot.errors import FileFormatError
 from annpot.units import LENGTHS, Units

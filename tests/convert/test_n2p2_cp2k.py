@@ -11,7 +11,7 @@ import pytest
 import test_n2p2_writing
 from systems import SPECIES, SYSTEMS
 
-from annpot.convert.n2p2 import write_potential
+from annpot.convert.n2p2.potentials import write_potential
 from annpot.structures.structure import stack
 from annpot.units import Units
 

@@ -7,14 +7,15 @@ import re
 import n2p2_files
 import numpy as np
 import pytest
+from commands import run
 from damage import assert_ends_well, flips, truncations
 
-from annpot.convert.n2p2_inputs import convert_n2p2_input, is_input_nn
+from annpot.convert.n2p2.inputs import convert_n2p2_input, is_input_nn
 from annpot.descriptors.building import make_descriptor
 from annpot.errors import FileFormatError
 from annpot.generation import generate
 from annpot.pairs import find_pairs
-from annpot.settings import StructureGroup, read_settings
+from annpot.settings import StructureGroup, load_settings, read_settings
 from annpot.structures.reading import read_structures
 from annpot.structures.structure import stack
 from annpot.units import LENGTHS, Units
@@ -336,6 +337,16 @@ def test_errors(folder, old, new, expected):
     with pytest.raises(FileFormatError, match=expected) as caught:
         convert(folder)
     assert "\n" not in str(caught.value)
+
+
+def test_the_command_needs_units(folder):
+    result = run("convert", "input.nn", "in.yaml", folder=folder)
+    assert result.exit_code == 2
+    assert "please give those of length and energy" in result.stderr
+    units = ("--units", "bohr,hartree")
+    result = run("convert", "input.nn", "in.yaml", *units, folder=folder)
+    assert result.exit_code == 0
+    assert load_settings(folder / "in.yaml").train.hidden == (25, 20)
 
 
 def test_recognition():

@@ -10,8 +10,8 @@ from damage import assert_ends_well, flips, truncations
 from direct_n2p2 import DirectPotential
 from n2p2_folder import INPUT, edit, make_folder, scaling_text, weights_text
 
-from annpot.convert.n2p2 import is_potential_folder, read_potential
-from annpot.convert.scaling_data import WIDE
+from annpot.convert.n2p2.potentials import is_potential_folder, read_potential
+from annpot.convert.n2p2.scaling_data import WIDE
 from annpot.errors import FileFormatError
 from annpot.potential import Potential
 from annpot.structures.structure import Structure, stack

@@ -12,7 +12,7 @@ from direct_n2p2 import DirectPotential
 from finite_difference import move
 from systems import DESCRIPTOR, SPECIES, STRUCTURES, SYSTEMS, stack_all
 
-from annpot.convert.n2p2 import read_potential, write_potential
+from annpot.convert.n2p2.potentials import read_potential, write_potential
 from annpot.descriptors import Descriptor
 from annpot.descriptors.behler import Behler
 from annpot.descriptors.symmetry_functions import SymmetryFunction

@@ -39,17 +39,18 @@ def test_files_of_a_folder_replace_those_of_the_same_name(tmp_path):
     assert listing(tmp_path) == {"nnp/input.nn": "new", "nnp/input.data": "stays"}
 
 
-def fail(output):
+def fail(output, error):
     with staged(output) as path:
         path.write_text("half")
-        raise ValueError("by chance")
+        raise error
 
 
-def test_nothing_is_left_of_what_fails(tmp_path):
+@pytest.mark.parametrize("error", [ValueError, AnnpotError])
+def test_nothing_is_left_of_what_fails(error, tmp_path):
     output = tmp_path / "x"
     output.write_text("old")
-    with pytest.raises(ValueError, match="by chance"):
-        fail(output)
+    with pytest.raises(error, match="by chance"):
+        fail(output, error("by chance"))
     assert listing(tmp_path) == {"x": "old"}
 
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from annpot.convert.input_nn_functions import restore_function
-from annpot.convert.input_nn_setup import ScalingMode
-from annpot.convert.n2p2_networks import letters_of, simplify_network
+from annpot.convert.n2p2.functions import restore_function
+from annpot.convert.n2p2.networks import letters_of, simplify_network
+from annpot.convert.n2p2.scaling_data import WIDE, Ranges, compute_scaling, ranges_of
+from annpot.convert.n2p2.setup import ScalingMode
 from annpot.convert.plain_text import invert
-from annpot.convert.scaling_data import WIDE, Ranges, compute_scaling, ranges_of
 from annpot.descriptors import Descriptor
 from annpot.descriptors.behler import Behler
 from annpot.descriptors.symmetry_functions import (

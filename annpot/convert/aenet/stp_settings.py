@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from annpot.convert.aenet.stp import StpFile
 from annpot.convert.behler_settings import put_functions
-from annpot.convert.stp import Setup
 from annpot.convert.yaml_text import Section
 from annpot.descriptors.chebyshev import Expansion
 from annpot.descriptors.species_weights import aenet_weights
@@ -18,7 +18,7 @@ MAX_DESCRIPTION = 10
 
 
 def put_descriptor(
-    root: Section, species: Sequence[str], setups: Sequence[Setup], notes: list[str]
+    root: Section, species: Sequence[str], setups: Sequence[StpFile], notes: list[str]
 ) -> None:
     """Add the section of the descriptor.
 
@@ -58,7 +58,7 @@ def put_descriptor(
 
 
 def _note_strangers(
-    section: Section, setup: Setup, species: Sequence[str], notes: list[str]
+    section: Section, setup: StpFile, species: Sequence[str], notes: list[str]
 ) -> None:
     """Say which species only one of TYPES and ENV lists."""
     absent = [symbol for symbol in species if symbol not in setup.environment]
@@ -67,11 +67,10 @@ def _note_strangers(
             f"ENV of {setup.symbol} is without {', '.join(absent)}, for which aenet "
             "reads beyond its tables: seen in the features without weights only"
         )
-        section.say(setup.basis.comment(text))
-        notes.append(setup.basis.note(text))
+        section.tell(setup.basis, text, notes)
 
 
-def _weights(setup: Setup, species: Sequence[str]) -> dict[str, float] | None:
+def _weights(setup: StpFile, species: Sequence[str]) -> dict[str, float] | None:
     """Return aenet's weights of the species, None where it makes no such features."""
     if len(setup.environment) == 1:
         return None
@@ -81,7 +80,10 @@ def _weights(setup: Setup, species: Sequence[str]) -> dict[str, float] | None:
 
 
 def _put_chebyshev(
-    section: Section, species: Sequence[str], setups: Sequence[Setup], notes: list[str]
+    section: Section,
+    species: Sequence[str],
+    setups: Sequence[StpFile],
+    notes: list[str],
 ) -> None:
     first = setups[0]
     assert first.radial is not None
@@ -115,7 +117,7 @@ def _part(part: Expansion) -> dict[str, Any]:
     return {"order": part.order, "cutoff": part.cutoff}
 
 
-def _differences(setup: Setup, first: Setup) -> dict[str, Any]:
+def _differences(setup: StpFile, first: StpFile) -> dict[str, Any]:
     """Return the orders and cutoffs that are not those of the first species."""
     override = {}
     for name in ("radial", "angular"):
@@ -137,7 +139,7 @@ def _weights_as_set(weights: dict[str, float] | None, species: Sequence[str]) ->
 
 def _note_reach(
     section: Section,
-    setup: Setup,
+    setup: StpFile,
     weights: dict[str, float] | None,
     notes: list[str],
 ) -> None:
@@ -150,20 +152,21 @@ def _note_reach(
             "aenet gives neighbours the weight of whichever came before, annpot their "
             "own, so these features differ"
         )
-        section.say(setup.basis.comment(text))
-        notes.append(setup.basis.note(text))
+        section.tell(setup.basis, text, notes)
 
 
 def _put_behler(
-    section: Section, species: Sequence[str], setups: Sequence[Setup], notes: list[str]
+    section: Section,
+    species: Sequence[str],
+    setups: Sequence[StpFile],
+    notes: list[str],
 ) -> None:
     if any(setup.environment != tuple(species) for setup in setups):
         text = (
             "ENV has not the order of TYPES: aenet then evaluates functions of other "
             "species than these, annpot these"
         )
-        section.say(setups[0].basis.comment(text))
-        notes.append(setups[0].basis.note(text))
+        section.tell(setups[0].basis, text, notes)
     entries_s = {
         symbol: _functions(setup, species, notes)
         for symbol, setup in zip(species, setups, strict=True)
@@ -172,7 +175,7 @@ def _put_behler(
 
 
 def _functions(
-    setup: Setup, species: Sequence[str], notes: list[str]
+    setup: StpFile, species: Sequence[str], notes: list[str]
 ) -> list[SymmetryFunction | str]:
     """Return the functions of a set-up, as comments those that cannot be had."""
     entries: list[SymmetryFunction | str] = []

@@ -7,18 +7,20 @@ from pathlib import Path
 
 import numpy as np
 
-from annpot.convert.aenet_bases import TRAINABLE, Basis, make_basis
-from annpot.convert.aenet_models import choose_least_distance
-from annpot.convert.aenet_networks import Setup
-from annpot.convert.aenet_records import LAYOUTS, Layout
-from annpot.convert.aenet_set_files import (
-    BinarySetWriter,
+from annpot.convert.aenet.bases import TRAINABLE, Basis, make_basis
+from annpot.convert.aenet.models import choose_least_distance
+from annpot.convert.aenet.networks import Setup
+from annpot.convert.aenet.records import LAYOUTS, Layout
+from annpot.convert.aenet.set_files import (
     Header,
-    SetWriter,
     StoredStructure,
     Sums,
-    TextSetWriter,
     open_set,
+)
+from annpot.convert.aenet.set_records import (
+    BinarySetWriter,
+    SetWriter,
+    TextSetWriter,
 )
 from annpot.convert.structure_files import lost_with_set
 from annpot.descriptors import Chebyshev

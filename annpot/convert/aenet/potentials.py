@@ -16,11 +16,12 @@ from typing import Any
 
 import numpy as np
 
-from annpot.convert.aenet_bases import check_basis, read_part
-from annpot.convert.aenet_models import make_file, make_model
-from annpot.convert.aenet_networks import NetworkFile, read_network, write_records
-from annpot.convert.aenet_origin import read_again, recall, remember
-from annpot.convert.aenet_records import LAYOUTS, Layout, open_writer
+from annpot.convert.aenet.bases import check_basis, read_part
+from annpot.convert.aenet.models import make_file, make_model
+from annpot.convert.aenet.networks import NetworkFile, read_network, write_records
+from annpot.convert.aenet.origin import read_again, recall, remember
+from annpot.convert.aenet.record_writing import open_writer
+from annpot.convert.aenet.records import LAYOUTS, Layout
 from annpot.descriptors import Chebyshev, Descriptor
 from annpot.elements import SYMBOLS
 from annpot.errors import AnnpotError, FileFormatError

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from annpot.convert.aenet_networks import (
+from annpot.convert.aenet.networks import (
     N_NEIGHBOURS,
     N_PARAMETERS,
     Setup,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from annpot.convert.aenet_bases import TRAINABLE, Basis, make_basis
-from annpot.convert.aenet_networks import (
+from annpot.convert.aenet.bases import TRAINABLE, Basis, make_basis
+from annpot.convert.aenet.networks import (
     ACTIVATIONS,
     MAX_COUNT,
     NetworkFile,

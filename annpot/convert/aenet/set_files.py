@@ -1,4 +1,4 @@
-"""The records of aenet's training sets, .train and .train.ascii.
+"""Reader of aenet's training sets, .train and .train.ascii.
 
 A binary set begins with 7 records on the whole, has 3 records for each structure and 5
 for each atom, and ends with 3 records and the set-ups of all species (trainset.f90 of
@@ -12,24 +12,19 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Protocol
 
 import numpy as np
 
-from annpot.convert.aenet_networks import (
+from annpot.convert.aenet.networks import (
     MAX_COUNT,
     MAX_FEATURES,
     MAX_SPECIES,
     Setup,
     read_setup,
-    write_setup,
 )
-from annpot.convert.aenet_records import (
-    BinaryWriter,
-    Layout,
+from annpot.convert.aenet.records import (
     Records,
     TextRecords,
-    TextWriter,
     find_layout,
     find_lengths,
     open_records,
@@ -306,106 +301,3 @@ def _read_head(path: Path) -> bytes:
             return file.read(4096)
     except OSError as error:
         raise FileFormatError(f"'{path}' cannot be read: {error.strerror}") from None
-
-
-class SetWriter(Protocol):
-    """Writes a training set; the order of the calls is that of the methods."""
-
-    def header(self, header: Header, sums: Sums, name: str) -> None:
-        """Write what is said of all structures."""
-
-    def structure(self, structure: StoredStructure) -> None:
-        """Write one structure."""
-
-    def finish(self, sums: Sums, setups: Sequence[Setup]) -> None:
-        """Write the end."""
-
-
-class BinarySetWriter:
-    """Writes a .train file, see `SetWriter`."""
-
-    def __init__(self, file: BinaryIO, layout: Layout) -> None:
-        self._out = BinaryWriter(file, layout)
-
-    def header(self, header: Header, sums: Sums, name: str) -> None:
-        """Write the first 7 records."""
-        out = self._out
-        out.integers([len(header.species)])
-        out.integers([header.n_structures])
-        out.symbols(header.species)
-        out.floats(header.reference_energies)
-        out.logical(header.normalized)
-        out.floats([header.scale])
-        out.floats([header.shift])
-
-    def structure(self, structure: StoredStructure) -> None:
-        """Write 3 records, and 5 for each atom."""
-        out, species_n = self._out, structure.species_n
-        length = max(1, len(structure.name))
-        out.integers([length])
-        out.line(structure.name, length)
-        out.integers([len(species_n), len(set(species_n.tolist()))])
-        out.floats([structure.energy])
-        for n, G_f in enumerate(structure.features):
-            out.integers([int(species_n[n]) + 1])
-            out.floats(structure.positions_nc[n])
-            out.floats(structure.forces_nc[n])
-            out.integers([len(G_f)])
-            out.floats(G_f)
-
-    def finish(self, sums: Sums, setups: Sequence[Setup]) -> None:
-        """Write 3 records, and 18 for each species."""
-        out = self._out
-        out.integers([sums.n_atoms])
-        out.floats(sums.energies)
-        out.logical(True)
-        for s, setup in enumerate(setups):
-            out.integers([s + 1])
-            write_setup(out, setup)
-
-
-class TextSetWriter:
-    """Writes a .train.ascii file as trnset2ASCII.x does, see `SetWriter`."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file, self._out = file, TextWriter(file)
-
-    def header(self, header: Header, sums: Sums, name: str) -> None:
-        """Write the lines before the structures."""
-        out = self._out
-        self._lines(name)
-        out.logical(header.normalized)
-        out.floats([header.scale])
-        out.floats([header.shift])
-        out.integers([len(header.species)])
-        self._lines(*(f"{symbol:2}" for symbol in header.species))
-        E = header.reference_energies
-        self._lines(*(_join(E[i : i + 4]) for i in range(0, len(E), 4)))
-        out.integers([sums.n_atoms])
-        out.integers([header.n_structures])
-        mean, least, largest = sums.energies
-        out.floats([least, largest, mean])
-
-    def structure(self, structure: StoredStructure) -> None:
-        """Write 3 lines, and 5 for each atom."""
-        out, species_n = self._out, structure.species_n
-        self._lines(structure.name)
-        out.integers([len(species_n), len(set(species_n.tolist()))])
-        out.floats([structure.energy])
-        for n, G_f in enumerate(structure.features):
-            out.integers([int(species_n[n]) + 1])
-            out.floats(structure.positions_nc[n])
-            out.floats(structure.forces_nc[n])
-            out.integers([len(G_f)])
-            self._lines(f"{_join(G_f)} ")
-
-    def finish(self, sums: Sums, setups: Sequence[Setup]) -> None:
-        """Write nothing: set-ups have no place in this form."""
-
-    def _lines(self, *lines: str) -> None:
-        for line in lines:
-            self._file.write(line.encode("latin-1", "replace") + b"\n")
-
-
-def _join(values: Array) -> str:
-    return "".join(f" {value:24.17E}" for value in values.tolist())

@@ -7,14 +7,14 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from annpot.convert.aenet_keywords import Block, Keywords
-from annpot.convert.text_lines import TextLine
+from annpot.convert.aenet.keywords import Block, Keywords
+from annpot.convert.aenet.networks import ACTIVATIONS
+from annpot.convert.aenet.text_lines import TextLine
 from annpot.convert.yaml_text import Section
 from annpot.errors import did_you_mean
 
 MAX_LAYERS, MAX_NODES, MAX_EPOCHS, MAX_BATCH = 50, 10_000, 10**9, 10**9
-ACTIVATIONS = ("linear", "tanh", "sigmoid", "mtanh", "twist")
-"""Their first letters are aenet's short names, but for that of twist."""
+# their first letters are aenet's short names, but for that of twist
 SHORT = {name[0]: name for name in ACTIVATIONS} | {"t": "tanh", "w": "twist"}
 
 TORCH = frozenset(
@@ -81,7 +81,7 @@ def _layout(line: TextLine) -> Layout:
             "element, file, number of hidden layers and their nodes:activation "
             f"expected, found {len(words)} words"
         )
-    n_layers = line.count(words[2], "number of hidden layers", 0, MAX_LAYERS)
+    n_layers = line.parse_count(words[2], "number of hidden layers", 0, MAX_LAYERS)
     layers = words[3 : 3 + n_layers]
     if len(layers) < n_layers:
         raise line.error(
@@ -90,7 +90,7 @@ def _layout(line: TextLine) -> Layout:
     nodes, activations = [], []
     for layer in layers:
         number, _, name = layer.partition(":")
-        nodes.append(line.count(number, "number of nodes", 1, MAX_NODES))
+        nodes.append(line.parse_count(number, "number of nodes", 1, MAX_NODES))
         activations.append(_activation(line, name))
     symbol = line.symbol(words[0])
     return Layout(line, symbol, words[1], tuple(nodes), tuple(activations))
@@ -138,8 +138,7 @@ class Training:
 
     def _lose(self, line: TextLine, text: str) -> None:
         """Say what has no counterpart."""
-        self.section.say(line.comment(text))
-        self.notes.append(line.note(text))
+        self.section.tell(line, text, self.notes)
 
     def _networks(self) -> None:
         block = self.content.find("NETWORKS")
@@ -181,7 +180,7 @@ class Training:
     def _split(self) -> None:
         block = self.content.find("TESTPERCENT")
         if block is not None:
-            percent = block.line.float(block.words[0], "TESTPERCENT")
+            percent = block.line.parse_number(block.words[0], "TESTPERCENT")
             if not 0.0 <= percent < 100.0:
                 raise block.line.error(
                     f"TESTPERCENT {percent:g}, expected 0 to less than 100"
@@ -203,7 +202,9 @@ class Training:
             else:
                 self._other(line, name)
         if epochs is not None:
-            number = epochs.line.count(epochs.words[0], "ITERATIONS", 0, MAX_EPOCHS)
+            number = epochs.line.parse_count(
+                epochs.words[0], "ITERATIONS", 0, MAX_EPOCHS
+            )
             self.section.put("epochs", max(1, number))
             if number == 0:
                 self._lose(epochs.line, "ITERATIONS 0: annpot makes one epoch at least")
@@ -222,13 +223,15 @@ class Training:
     def _adam(self, line: TextLine, options: dict[str, str]) -> None:
         self.section.put("method", "adam", "annpot's default is lbfgs")
         rate, batch = ("lr", "256") if self.torch else ("mu", "1")
-        start = line.float(options.pop(rate, "1e-3"), rate)
+        start = line.parse_number(options.pop(rate, "1e-3"), rate)
         if start <= 0.0:
             raise line.error(f"{rate} {start:g}, expected more than 0")
-        size = line.count(options.pop("batchsize", batch), "batchsize", 1, MAX_BATCH)
+        size = line.parse_count(
+            options.pop("batchsize", batch), "batchsize", 1, MAX_BATCH
+        )
         block = self.content.find("BATCHSIZE")
         if block is not None:
-            size = block.line.count(block.words[0], "BATCHSIZE", 1, MAX_BATCH)
+            size = block.line.parse_count(block.words[0], "BATCHSIZE", 1, MAX_BATCH)
         keys: dict[str, object] = {"learning_rate": start, "batch": size}
         keys |= {"schedule": "constant", "averaging": 0.0}
         self.section.put("adam", keys, "defaults: rate falls by 'cosine', averaging")
@@ -269,7 +272,7 @@ class Training:
             )
         block = self.content.find("PHSEED")
         if block is not None:
-            seed = block.line.count(block.words[0], "PHSEED", 0, 2**32)
+            seed = block.line.parse_count(block.words[0], "PHSEED", 0, 2**32)
             self.section.put("seed", seed, "the numbers that follow from it differ")
 
 

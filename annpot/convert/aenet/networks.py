@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
-from annpot.convert.aenet_records import (
+from annpot.convert.aenet.record_writing import Writer
+from annpot.convert.aenet.records import (
     Records,
-    Writer,
     find_layout,
     find_lengths,
     open_records,
@@ -124,14 +124,21 @@ def is_binary_network(head: bytes) -> bool:
 
 
 def is_text_network(head: bytes) -> bool:
-    """Return whether a file begins like a .nn.ascii file."""
-    words = head.split()[: MAX_LAYERS + 4]
-    if not all(word.isdigit() and len(word) < 10 for word in words[:4]):
-        return False
-    numbers = [int(word) for word in words if word.isdigit() and len(word) < 10]
-    n_layers, n_weights = (numbers + [0] * 4)[0], (numbers + [0] * 4)[2]
-    nodes = numbers[4 : 4 + n_layers]
-    return len(nodes) == n_layers > 1 and count_weights(nodes)[-1] == n_weights
+    """Return whether a file begins like a .nn.ascii file, even if its counts differ."""
+    numbers = []
+    for word in head.split()[: 3 + 2 * MAX_LAYERS]:
+        if not word.isdigit() or len(word) > 9:
+            break
+        numbers.append(int(word))
+    n_layers = numbers[0] if numbers else 0
+    layers = numbers[4 : 3 + 2 * n_layers]
+    nodes, codes = layers[:n_layers], layers[n_layers:]
+    return (
+        1 < n_layers == len(codes) + 1
+        and nodes[-1] == 1
+        and max(codes) < len(ACTIVATIONS)
+        and codes[-1] == 0
+    )
 
 
 def read_network(path: Path) -> NetworkFile:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from annpot.convert.text_lines import TextLine, note_unknown, read_text
+from annpot.convert.aenet.text_lines import TextLine, note_unknown, read_text
 from annpot.elements import SYMBOL_OF
 from annpot.errors import FileFormatError, did_you_mean
 
@@ -228,7 +228,7 @@ class _Reader:
             place = self.lines[self.at]
             word = place.words[0]
             self.at += 1
-        count = place.count(word, f"number of {line.keyword}", 1, most)
+        count = place.parse_count(word, f"number of {line.keyword}", 1, most)
         rows = self.lines[self.at : self.at + count]
         ends = [n for n, row in enumerate(rows) if row.keyword in self.forms]
         rows = rows[: ends[0]] if ends else rows

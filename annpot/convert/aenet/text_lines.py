@@ -1,4 +1,4 @@
-"""Lines of small text files that people write, with their numbers for messages."""
+"""Lines of the inputs of aenet, which people write."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from annpot.convert.plain_text import parse_count, parse_number, read_lines
+from annpot.convert.plain_text import FileLine, read_lines
 from annpot.elements import SYMBOL_OF, SYMBOLS
 from annpot.errors import FileFormatError, did_you_mean
 
@@ -19,7 +19,7 @@ _WORD = re.compile(r"\"[^\"]*\"|'[^']*'|\S+")
 
 
 @dataclass(frozen=True)
-class TextLine:
+class TextLine(FileLine):
     """A line of a file.
 
     Parameters
@@ -28,8 +28,6 @@ class TextLine:
         Without blanks before and after.
     """
 
-    path: Path
-    number: int
     text: str
 
     @cached_property
@@ -47,46 +45,6 @@ class TextLine:
     def keyword(self) -> str:
         """The first word in capitals."""
         return self.words[0].upper() if self.words else ""
-
-    def error(self, text: str) -> FileFormatError:
-        """Return the error that something is wrong with the line."""
-        return FileFormatError(f"'{self.path}', line {self.number}: {text}")
-
-    def note(self, text: str) -> str:
-        """Return a note on the line, for standard error."""
-        return f"'{self.path}', line {self.number}: {text}"
-
-    def comment(self, text: str) -> str:
-        """Return a note on the line, for a comment in the settings."""
-        return f"{self.path.name}, line {self.number}: {text}"
-
-    def float(self, word: str, what: str) -> float:
-        """Return the number that a word is.
-
-        Raises
-        ------
-        FileFormatError
-            If it is none.
-        """
-        value = parse_number(word)
-        if value is None:
-            raise self.error(f"{what} {word!a:.40}, expected a number")
-        return value
-
-    def count(self, word: str, what: str, least: int, most: int) -> int:
-        """Return the integer that a word is.
-
-        Raises
-        ------
-        FileFormatError
-            If it is none from ``least`` to ``most``.
-        """
-        value = parse_count(word, most)
-        if value is None or value < least:
-            raise self.error(
-                f"{what} {word!a:.40}, expected an integer from {least} to {most}"
-            )
-        return value
 
     def symbol(self, word: str) -> str:
         """Return the chemical symbol that a word is, or that of an atomic number.

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from annpot.convert.aenet_models import compute_deviation
-from annpot.convert.aenet_networks import Setup
-from annpot.convert.aenet_set_files import Header, StoredStructure
+from annpot.convert.aenet.models import compute_deviation
+from annpot.convert.aenet.networks import Setup
+from annpot.convert.aenet.set_files import Header, StoredStructure
 from annpot.descriptors import Chebyshev, Descriptor, Features
 from annpot.errors import FileFormatError
 from annpot.fingerprints import Entry

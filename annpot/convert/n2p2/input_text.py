@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
-from annpot.convert.input_nn_functions import format_function
-from annpot.convert.n2p2_form import Form
+from annpot.convert.n2p2.form import Form
+from annpot.convert.n2p2.functions import format_function
 from annpot.units import Units
 from annpot.version import __version__
 

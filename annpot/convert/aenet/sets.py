@@ -13,17 +13,17 @@ from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path, PurePosixPath
 
-from annpot.convert.aenet_bases import read_part
-from annpot.convert.aenet_networks import Setup
-from annpot.convert.aenet_set_comparison import Comparison
-from annpot.convert.aenet_set_files import (
+from annpot.convert.aenet.bases import read_part
+from annpot.convert.aenet.networks import Setup
+from annpot.convert.aenet.set_comparison import Comparison
+from annpot.convert.aenet.set_files import (
     Header,
     is_binary_set,
     is_text_set,
     open_set,
 )
-from annpot.convert.aenet_set_setups import find_setups, measure_setups
-from annpot.convert.aenet_set_writing import write_training_set
+from annpot.convert.aenet.set_setups import find_setups, measure_setups
+from annpot.convert.aenet.set_writing import write_training_set
 from annpot.descriptors import Descriptor
 from annpot.errors import FileFormatError
 from annpot.fingerprints import create_set

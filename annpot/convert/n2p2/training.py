@@ -4,28 +4,17 @@ from __future__ import annotations
 
 import re
 
-from annpot.convert.input_nn import InputNN, Line
-from annpot.convert.input_nn_keywords import TRAINING
-from annpot.convert.input_nn_setup import Setup
+from annpot.convert.n2p2.activations import ACTIVATIONS
+from annpot.convert.n2p2.input_nn import InputNN, Line
+from annpot.convert.n2p2.keywords import TRAINING
+from annpot.convert.n2p2.setup import Setup
 from annpot.convert.yaml_text import Section
 
-ACTIVATIONS = {
-    "l": "linear",
-    "t": "tanh",
-    "s": "sigmoid",
-    "p": "softplus",
-    "r": "relu",
-    "g": "gaussian",
-    "c": "cosine",
-    "S": "sigmoid",
-    "e": "exponential",
-    "h": "square",
-}
 REMARKS = {
     "g": "exp(-x^2), where n2p2 has exp(-x^2/2): the weights make up for it",
     "S": "n2p2's 1 - sigmoid(x): the weights make up for it",
 }
-"""Activation functions by n2p2's letters, and where they differ."""
+"""Where activation functions, by n2p2's letters, are not quite annpot's."""
 
 ADAM, BATCH = 1e-3, 1
 """n2p2's defaults of the learning rate and of the structures in an update."""
@@ -90,15 +79,11 @@ class Training:
         self._forces()
         for line in self.content.lines:
             if line.keyword in TRAINING - HANDLED:
-                self._lose(line, f"{self._text(line)}: {_reason(line.keyword)}")
+                self._lose(line, f"{line}: {_reason(line.keyword)}")
 
     def _lose(self, line: Line, text: str) -> None:
         """Say what has no counterpart."""
-        self.section.say(f"{self.content.path.name}, line {line.number}: {text}")
-        self.notes.append(f"'{self.content.path}', line {line.number}: {text}")
-
-    def _text(self, line: Line) -> str:
-        return " ".join((line.written, *line.words))[:100]
+        self.section.tell(line, text, self.notes)
 
     def _networks(self) -> None:
         species = self.setup.species
@@ -115,11 +100,11 @@ class Training:
                 )
         letters = "".join(layout.letters for layout in layouts)
         letter = max(letters, key=letters.count)
-        name = ACTIVATIONS[letter]
+        name = ACTIVATIONS[letter][0]
         self.section.put(
             "activation", name, REMARKS.get(letter, "annpot's default is silu")
         )
-        if {ACTIVATIONS[x] for x in letters} != {name}:
+        if {ACTIVATIONS[x][0] for x in letters} != {name}:
             self._lose(
                 self.content.find("element_activation_short")
                 or self.content.need("global_activation_short"),
@@ -141,10 +126,10 @@ class Training:
     def _split(self) -> None:
         line = self.content.find("test_fraction")
         if line is not None:
-            fraction = self.content.number(line)
+            fraction = line.float()
             if not 0.0 <= fraction < 1.0:
-                raise self.content.error(
-                    line, f"test_fraction {fraction:g}, expected 0 to less than 1"
+                raise line.error(
+                    f"test_fraction {fraction:g}, expected 0 to less than 1"
                 )
             self.section.put("test_fraction", fraction, "set= in input.data wins")
         self.section.put(
@@ -152,7 +137,7 @@ class Training:
         )
         line = self.content.find("random_seed")
         if line is not None:
-            seed = self.content.count(line, 0, 0, 2**63)
+            seed = line.count(0, 0, 2**63)
             self.section.put("seed", seed, "the numbers that follow from it differ")
 
     def _method(self) -> None:
@@ -177,30 +162,28 @@ class Training:
                 )
         line = self.content.find("epochs")
         if line is not None:
-            number = self.content.count(line, 0, 0, 10**9)
+            number = line.count(0, 0, 10**9)
             self.section.put("epochs", max(1, number), "annpot's default is 300")
             if number == 0:
                 self._lose(line, "epochs 0: annpot makes one at least")
         for keyword in ("gradient_eta", "gradient_type"):
             line = self.content.find(keyword)
             if line is not None and (updater, gradient) != ("0", "1"):
-                self._lose(line, f"{self._text(line)}: of gradient descent")
+                self._lose(line, f"{line}: of gradient descent")
 
     def _adam(self) -> None:
         line = self.content.find("gradient_adam_eta")
         rate = self.content.single_number("gradient_adam_eta", ADAM)
         if line is not None and rate <= 0.0:
-            raise self.content.error(
-                line, f"{line.written} {rate:g}, expected more than 0"
-            )
+            raise line.error(f"{line.written} {rate:g}, expected more than 0")
         line = self.content.find("task_batch_size_energy")
-        batch = BATCH if line is None else self.content.count(line, 0, 0, 10**9)
+        batch = BATCH if line is None else line.count(0, 0, 10**9)
         keys: dict[str, object] = {"learning_rate": rate, "batch": max(1, batch)}
         keys |= {"schedule": "constant", "averaging": 0.0}
         self.section.put("method", "adam", "annpot's default is lbfgs")
         self.section.put("adam", keys, "defaults: rate falls by 'cosine', averaging")
         if batch == 0 and line is not None:
-            self._lose(line, f"{self._text(line)}: all at once, annpot: 1")
+            self._lose(line, f"{line}: all at once, annpot: 1")
 
     def _forces(self) -> None:
         if self.content.find("use_short_forces") is None:
@@ -213,7 +196,7 @@ class Training:
         if line is not None:
             self._lose(
                 line,
-                f"{self._text(line)}: a factor on errors of force components in n2p2's "
+                f"{line}: a factor on errors of force components in n2p2's "
                 "units; annpot's loss has energy_weight 30 and force_weight 1 for "
                 "errors in eV and eV/angstrom",
             )

@@ -13,9 +13,9 @@ import contextlib
 import os
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO, Literal, NamedTuple, NoReturn, Protocol, TypeVar
+from typing import BinaryIO, Literal, NamedTuple, NoReturn, TypeVar
 
 import numpy as np
 
@@ -30,8 +30,8 @@ _WORD = re.compile(rb"\s*(\S+)")
 SYMBOL_BYTES = 2
 _HEAD_BYTES = 24
 """Enough for the first record of any layout."""
-MAX_WORD = 1024
-"""Longest word in bytes that is read from text."""
+MAX_WORD, MAX_LINE = 1024, 2**27
+"""Longest word and longest line in bytes that are read from text."""
 
 
 class Layout(NamedTuple):
@@ -300,7 +300,7 @@ class TextRecords(Records):
         self.fail(f"{_show(word)} follows, expected the end of the file")
 
     def _read_integers(self, count: int) -> Integers:
-        return np.array(self._words(count, self._integer), dtype=np.int64)
+        return np.fromiter(self._words(count, self._integer), np.int64)
 
     def _integer(self, word: bytes) -> int:
         if re.fullmatch(rb"[-+]?[0-9]{1,18}", word) is None:
@@ -308,7 +308,7 @@ class TextRecords(Records):
         return int(word)
 
     def _read_floats(self, count: int) -> Array:
-        return np.array(self._words(count, self._float), dtype=np.float64)
+        return np.fromiter(self._words(count, self._float), np.float64)
 
     def _float(self, word: bytes) -> float:
         """Return a number, also of forms of Fortran alone: 1.5D-3, 1.5-300."""
@@ -343,7 +343,8 @@ class TextRecords(Records):
         return names
 
     def _read_word(self, size: int) -> str:
-        return self._words(1, bytes)[0].decode("latin-1")
+        (word,) = self._words(1, bytes)
+        return word.decode("latin-1")
 
     def _read_line(self, size: int) -> str:
         if not self.current[self.at :].strip() and not self._next_line():
@@ -354,16 +355,15 @@ class TextRecords(Records):
         # Fortran begins lines with a blank
         return (text.lstrip(" ") if start else text.removeprefix(" "))[:size]
 
-    def _words(self, count: int, convert: Callable[[bytes], T]) -> list[T]:
-        """Return the next words, converted one by one."""
-        words: list[T] = []
-        while len(words) < count:
+    def _words(self, count: int, convert: Callable[[bytes], T]) -> Iterator[T]:
+        """Yield the next words, converted one by one."""
+        while count:
             word = self._word()
             if word is not None:
-                words.append(convert(word))
+                yield convert(word)
+                count -= 1
             elif not self._next_line():
-                self._fail_at_end(count - len(words))
-        return words
+                self._fail_at_end(count)
 
     def _word(self) -> bytes | None:
         """Return the next word of the line, if there is one."""
@@ -377,7 +377,9 @@ class TextRecords(Records):
 
     def _next_line(self) -> bool:
         """Go on to the next line, if there is one."""
-        line = self.file.readline()
+        line = self.file.readline(MAX_LINE)
+        if len(line) == MAX_LINE:
+            self.fail(f"a line of more than {MAX_LINE} bytes")
         if line:
             self.current, self.at = line, 0
             self.n_lines += 1
@@ -413,124 +415,3 @@ def open_records(path: Path, *, text: bool | None = None) -> Iterator[Records]:
             yield (TextRecords if text else BinaryRecords)(file, str(path))
     except OSError as error:
         raise FileFormatError(f"'{path}' cannot be read: {error.strerror}") from None
-
-
-class Writer(Protocol):
-    """Writes one record after the other."""
-
-    def integers(self, values: Sequence[int] | Integers) -> None:
-        """Write a record of integers."""
-
-    def floats(self, values: Sequence[float] | Array) -> None:
-        """Write a record of numbers, arrays by rows."""
-
-    def logical(self, flag: bool) -> None:
-        """Write a record that is true or false."""
-
-    def symbols(self, names: Sequence[str], *, lines: bool = False) -> None:
-        """Write a record of chemical symbols, in text each in its line if ``lines``."""
-
-    def line(self, text: str, size: int) -> None:
-        """Write a record of ``size`` bytes; what is longer is cut."""
-
-
-class BinaryWriter:
-    """Writes an unformatted file, see `Writer`."""
-
-    def __init__(self, file: BinaryIO, layout: Layout = LAYOUTS[0]) -> None:
-        self.file, self.layout = file, layout
-
-    def integers(self, values: Sequence[int] | Integers) -> None:
-        """Write a record of integers."""
-        self._record(np.asarray(values, self.layout.kind("i", 4)).tobytes())
-
-    def floats(self, values: Sequence[float] | Array) -> None:
-        """Write a record of numbers, arrays by rows."""
-        self._record(np.asarray(values, self.layout.kind("f", 8)).tobytes())
-
-    def logical(self, flag: bool) -> None:
-        """Write a record that is true or false."""
-        self.integers([int(flag)])
-
-    def symbols(self, names: Sequence[str], *, lines: bool = False) -> None:
-        """Write a record of chemical symbols."""
-        self._record(b"".join(_pad(name, SYMBOL_BYTES) for name in names))
-
-    def line(self, text: str, size: int) -> None:
-        """Write a record of ``size`` bytes; what is longer is cut."""
-        self._record(_pad(text, size))
-
-    def _record(self, content: bytes) -> None:
-        order, size = self.layout
-        marker = len(content).to_bytes(size, order, signed=True)
-        self.file.write(marker + content + marker)
-
-
-class TextWriter:
-    """Writes the records in lines, as nnASCII2bin.x of aenet does, see `Writer`.
-
-    But symbols are separated, so that nnASCII2bin.x can read them.
-    """
-
-    def __init__(self, file: BinaryIO) -> None:
-        self.file = file
-
-    def integers(self, values: Sequence[int] | Integers) -> None:
-        """Write a record of integers."""
-        self._line("".join(f"{value:12d}" for value in values))
-
-    def floats(self, values: Sequence[float] | Array) -> None:
-        """Write a record of numbers, arrays by rows."""
-        self._line("".join(map(format_float, np.ravel(values).tolist())))
-
-    def logical(self, flag: bool) -> None:
-        """Write a record that is true or false."""
-        self._line(" T" if flag else " F")
-
-    def symbols(self, names: Sequence[str], *, lines: bool = False) -> None:
-        """Write a record of chemical symbols."""
-        padded = [f"{name:{SYMBOL_BYTES}}" for name in names]
-        self._line("\n".join(padded) if lines else " " + " ".join(padded))
-
-    def line(self, text: str, size: int) -> None:
-        """Write a record of ``size`` bytes; what is longer is cut."""
-        if not text.strip() or text.lstrip()[0] in "'\"":
-            # Fortran would read on in the next line
-            text = "$$" + text
-        line = _pad(text, size).decode("latin-1")
-        self._line(" " + re.sub(r"[\r\n]", " ", line))
-
-    def _line(self, text: str) -> None:
-        self.file.write(text.encode("latin-1") + b"\n")
-
-
-@contextlib.contextmanager
-def open_writer(path: Path, *, text: bool, layout: Layout) -> Iterator[Writer]:
-    """Give the writer of a file; ``layout`` is that of a binary one.
-
-    Raises
-    ------
-    FileFormatError
-        If the file cannot be written.
-    """
-    try:
-        with path.open("wb") as file:
-            yield TextWriter(file) if text else BinaryWriter(file, layout)
-    except OSError as error:
-        raise FileFormatError(f"'{path}' cannot be written: {error.strerror}") from None
-
-
-def _pad(text: str, size: int) -> bytes:
-    return text.encode("latin-1", errors="replace")[:size].ljust(size)
-
-
-def format_float(value: float) -> str:
-    """Return a number in 26 characters and with 17 digits, as gfortran prints it."""
-    digits = f"{value:.16e}"
-    exponent = int(digits[-3:])
-    if value == 0.0:
-        return f"{value:21.16f}     "
-    if -1 <= exponent < 17:
-        return f"{value:#21.{16 - exponent}f}     "
-    mantissa, _, power = digits.partition("e")
-    return f"{mantissa}E{int(power):+04d}".rjust(26)

@@ -12,18 +12,18 @@ from pathlib import Path
 
 import numpy as np
 
-from annpot.convert.input_nn import read_input_nn
-from annpot.convert.input_nn_setup import Setup, read_setup
-from annpot.convert.input_nn_text import format_input_nn
-from annpot.convert.n2p2_form import make_form
-from annpot.convert.n2p2_networks import format_weights, read_network
-from annpot.convert.scaling_data import (
+from annpot.convert.n2p2.form import make_form
+from annpot.convert.n2p2.input_nn import read_input_nn
+from annpot.convert.n2p2.input_text import format_input_nn
+from annpot.convert.n2p2.networks import format_weights, read_network
+from annpot.convert.n2p2.scaling_data import (
     MAX_COVARIANCES,
     Ranges,
     compute_scaling,
     format_scaling_data,
     read_scaling_data,
 )
+from annpot.convert.n2p2.setup import Setup, read_setup
 from annpot.descriptors import Descriptor
 from annpot.descriptors.behler import MAX_CUTOFFS, Behler
 from annpot.elements import SYMBOLS

@@ -14,33 +14,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from annpot.convert.input_nn_setup import Layout
+from annpot.convert.n2p2.activations import ACTIVATIONS, LETTERS
+from annpot.convert.n2p2.setup import Layout
 from annpot.convert.plain_text import check_ended, parse_number, read_lines
 from annpot.errors import FileFormatError
 from annpot.networks import MTANH_A, MTANH_B, Network
 from annpot.structures.structure import Array
-
-ACTIVATIONS = {
-    "l": ("linear", 1.0),
-    "t": ("tanh", 1.0),
-    "s": ("sigmoid", 1.0),
-    "S": ("sigmoid", -1.0),
-    "p": ("softplus", 1.0),
-    "r": ("relu", 1.0),
-    "g": ("gaussian", 0.5**0.5),
-    "c": ("cosine", 1.0),
-    "e": ("exponential", 1.0),
-    "h": ("square", 1.0),
-}
-"""Activation function and factor of its argument, by n2p2's letters: ``g`` is
-exp(-x^2 / 2), ``S`` 1 - 1 / (1 + exp(-x)); the others are the same."""
-
-LETTERS = {
-    name: (letter, factor)
-    for letter, (name, factor) in ACTIVATIONS.items()
-    if letter != "S"
-}
-
 
 MAX_WEIGHTS = 5_000_000
 """Of the network of an element."""

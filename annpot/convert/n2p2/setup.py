@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from annpot.convert.input_nn import InputNN, Line
-from annpot.convert.input_nn_functions import convert_function, parse_function
+from annpot.convert.n2p2.activations import ACTIVATIONS
+from annpot.convert.n2p2.functions import convert_function, parse_function
+from annpot.convert.n2p2.input_nn import InputNN, Line
 from annpot.descriptors.behler import MAX_FUNCTIONS
 from annpot.descriptors.symmetry_functions import (
     CUTOFF_FUNCTIONS,
@@ -21,9 +22,6 @@ from annpot.units import Units
 
 MAX_LAYERS, MAX_NODES = 50, 10_000
 """Limits of sense for hidden layers, and for the nodes of one."""
-
-LETTERS = "ltsSprgceh"
-"""n2p2's activation functions."""
 
 
 @dataclass(frozen=True)
@@ -93,18 +91,18 @@ def read_setup(content: InputNN, units: Units, notes: list[str]) -> Setup:
 
 def _species(content: InputNN) -> tuple[str, ...]:
     line = content.need("elements")
-    content.argument(line)
+    line.argument()
     for symbol in line.words:
         if symbol not in SYMBOLS[1:]:
-            raise content.error(line, f"{symbol!a:.20} is not a chemical element")
+            raise line.error(f"{symbol!a:.20} is not a chemical element")
     species = tuple(sorted(set(line.words), key=SYMBOLS.index))
     if len(species) < len(line.words):
-        raise content.error(line, "an element stands twice")
+        raise line.error("an element stands twice")
     line = content.need("number_of_elements")
-    number = content.count(line, 0, 1, len(SYMBOLS))
+    number = line.count(0, 1, len(SYMBOLS))
     if number != len(species):
-        raise content.error(
-            line, f"number_of_elements {number}, but there are {len(species)} elements"
+        raise line.error(
+            f"number_of_elements {number}, but there are {len(species)} elements"
         )
     return species
 
@@ -115,14 +113,13 @@ def _cutoff(content: InputNN, notes: list[str]) -> tuple[str, float]:
     if line is None:
         notes.append(f"'{content.path}': no cutoff_type, RuNNer's default 1 is taken")
         return "cosine", 0.0
-    number = content.count(line, 0, 0, len(CUTOFF_FUNCTIONS) - 1)
-    alpha = content.number(line, 1) if len(line.words) > 1 else 0.0
+    number = line.count(0, 0, len(CUTOFF_FUNCTIONS) - 1)
+    alpha = line.float(1) if len(line.words) > 1 else 0.0
     inner = content.find("cutoff_alpha")
-    if inner is not None and content.number(inner) != alpha:
-        raise content.error(
-            inner,
+    if inner is not None and inner.float() != alpha:
+        raise inner.error(
             "n2p2 does not know cutoff_alpha: if that is what is meant, write it as "
-            "second argument of cutoff_type",
+            "second argument of cutoff_type"
         )
     return CUTOFF_FUNCTIONS[number], alpha
 
@@ -135,21 +132,20 @@ def _functions(
     converted: dict[SymmetryFunction, SymmetryFunction] = {}
     found: dict[str, list[SymmetryFunction]] = {symbol: [] for symbol in species}
     for line in content.find_all("symfunction_short"):
-        central = content.symbol(line, 0, species)
+        central = line.symbol(0, species)
         try:
             function = parse_function(line.words[1:], *cutoff)
             converted[function] = convert_function(function, units.angstrom)
         except ValueError as error:
-            raise content.error(line, f"{line.written}: {error}") from None
+            raise line.error(f"{line.written}: {error}") from None
         for symbol in function.neighbours:
-            content.check_symbol(line, symbol, species)
+            line.check_symbol(symbol, species)
         found[central].append(function)
     for symbol, functions in found.items():
         if not 0 < len(functions) <= MAX_FUNCTIONS:
-            raise content.error(
-                content.need("elements"),
+            raise content.need("elements").error(
                 f"{len(functions)} symmetry functions for {symbol}, expected 1 to "
-                f"{MAX_FUNCTIONS} lines 'symfunction_short {symbol} ...'",
+                f"{MAX_FUNCTIONS} lines 'symfunction_short {symbol} ...'"
             )
     # sorted by the numbers in the file, as n2p2 sorts them
     return tuple(
@@ -165,16 +161,13 @@ def _layouts(content: InputNN, symbol: str, species: tuple[str, ...]) -> list[La
     lines = [
         line
         for line in content.find_all("element_nodes_short")
-        if content.symbol(line, 0, species) == symbol
+        if line.symbol(0, species) == symbol
     ]
     default = _global_nodes(content, n_layers)
     if not lines:
         return [Layout(_complete(content, default), letters, "")]
     rows = [
-        [
-            content.count(line, n, 1, MAX_NODES)
-            for n in range(1, max(2, len(line.words)))
-        ]
+        [line.count(n, 1, MAX_NODES) for n in range(1, max(2, len(line.words)))]
         for line in lines
     ]
     found = []
@@ -189,10 +182,9 @@ def _layouts(content: InputNN, symbol: str, species: tuple[str, ...]) -> list[La
         found.append((heard, "nodes of all layers but the last, as n2p2 3"))
         found.append(([*rows[0], *default[len(rows[0]) :]], "nodes of all layers"))
     if not found:
-        raise content.error(
-            lines[0],
+        raise lines[0].error(
             f"{lines[0].written}: 'ELEMENT LAYER NODES' expected, with a layer from 1 "
-            f"to {n_layers}",
+            f"to {n_layers}"
         )
     layouts: dict[tuple[int, ...], Layout] = {}
     for candidate, syntax in found:
@@ -204,13 +196,12 @@ def _layouts(content: InputNN, symbol: str, species: tuple[str, ...]) -> list[La
 
 def _depth(content: InputNN) -> int:
     """Return the number of hidden layers, which must be the same for all elements."""
-    depth = content.count(content.need("global_hidden_layers_short"), 0, 1, MAX_LAYERS)
+    depth = content.need("global_hidden_layers_short").count(0, 1, MAX_LAYERS)
     for line in content.find_all("element_hidden_layers_short"):
-        if content.count(line, 1, 1, MAX_LAYERS) != depth:
-            raise content.error(
-                line,
+        if line.count(1, 1, MAX_LAYERS) != depth:
+            raise line.error(
                 f"{line.written} {line.words[1]}, but global_hidden_layers_short "
-                f"{depth}: expected the same number, as n2p2 has it",
+                f"{depth}: expected the same number, as n2p2 has it"
             )
     return depth
 
@@ -221,12 +212,11 @@ def _global_nodes(content: InputNN, n_layers: int) -> list[int | None]:
     if line is None:
         return [None] * n_layers
     if len(line.words) < n_layers:
-        raise content.error(
-            line,
+        raise line.error(
             f"{line.written}: a number of nodes for each of {n_layers} hidden layers "
-            f"expected, found {len(line.words)}",
+            f"expected, found {len(line.words)}"
         )
-    return [content.count(line, n, 1, MAX_NODES) for n in range(n_layers)]
+    return [line.count(n, 1, MAX_NODES) for n in range(n_layers)]
 
 
 def _complete(content: InputNN, nodes: list[int | None]) -> tuple[int, ...]:
@@ -243,16 +233,16 @@ def _letters(
     line = content.need("global_activation_short")
     letters = _check_letters(content, line, line.words, n_layers)
     for line in content.find_all("element_activation_short"):
-        if content.symbol(line, 0, species) != symbol:
+        if line.symbol(0, species) != symbol:
             continue
         words = line.words[1:]
         if words and words[0].isdigit():
-            layer = content.count(line, 1, 1, n_layers + 1)
+            layer = line.count(1, 1, n_layers + 1)
             old = (letters + "l")[layer - 1]
-            new = content.argument(line, len(words))
+            new = line.argument(len(words))
             if len(words) == 3 and new != old:
-                raise content.error(
-                    line, f"{line.written}: single nodes that differ cannot be read"
+                raise line.error(
+                    f"{line.written}: single nodes that differ cannot be read"
                 )
             changed = [*(letters + "l")[: layer - 1], new, *(letters + "l")[layer:]]
             letters = _check_letters(content, line, changed, n_layers)
@@ -266,23 +256,20 @@ def _check_letters(
 ) -> str:
     """Return the letters of the hidden layers; that of the output must be ``l``."""
     if not n_layers <= len(words) <= n_layers + 1:
-        raise content.error(
-            line,
+        raise line.error(
             f"{line.written}: a letter for each of {n_layers} hidden layers and the "
-            f"output expected, found {len(words)}",
+            f"output expected, found {len(words)}"
         )
     for word in words:
-        if len(word) != 1 or word not in LETTERS:
-            raise content.error(
-                line,
+        if len(word) != 1 or word not in ACTIVATIONS:
+            raise line.error(
                 f"{line.written}: activation function {word!a:.20} is unknown, "
-                f"expected one of {' '.join(LETTERS)}",
+                f"expected one of {' '.join(ACTIVATIONS)}"
             )
     if words[n_layers:] and words[n_layers] != "l":
-        raise content.error(
-            line,
+        raise line.error(
             f"{line.written}: output layer '{words[n_layers]}', expected l: n2p2 does "
-            "not use another one, and annpot has none",
+            "not use another one, and annpot has none"
         )
     return "".join(words[:n_layers])
 
@@ -298,8 +285,9 @@ def _scaling(content: InputNN, notes: list[str]) -> ScalingMode:
     )
     if sigma is not None and (scale is not None or centre is not None):
         notes.append(
-            f"'{content.path}', line {sigma.number}: {sigma.written} has no effect "
-            "beside another scaling, as in n2p2"
+            sigma.note(
+                f"{sigma.written} has no effect beside another scaling, as in n2p2"
+            )
         )
     if scale is not None:
         name = "scale" if centre is None else "scale center"
@@ -312,10 +300,11 @@ def _scaling(content: InputNN, notes: list[str]) -> ScalingMode:
     low = content.single_number("scale_min_short", 0.0)
     high = content.single_number("scale_max_short", 1.0)
     if not low < high:
-        raise content.error(
-            content.find("scale_max_short") or content.need("scale_min_short"),
+        raise (
+            content.find("scale_max_short") or content.need("scale_min_short")
+        ).error(
             f"inputs from scale_min_short {low:g} to scale_max_short {high:g}, "
-            "expected the lower first",
+            "expected the lower first"
         )
     return ScalingMode(name, low, high)
 
@@ -333,16 +322,13 @@ def _normalization(content: InputNN) -> tuple[float, float]:
         return 0.0, 1.0
     for keyword, line in lines.items():
         if line is None:
-            raise content.error(
-                given[0],
+            raise given[0].error(
                 f"'{given[0].keyword}', but no '{keyword}': expected all of "
-                f"{', '.join(keywords)}, or none",
+                f"{', '.join(keywords)}, or none"
             )
-        if keyword != "mean_energy" and not content.number(line) > 0.0:
-            raise content.error(
-                line, f"{keyword} {line.words[0]}, expected more than 0"
-            )
-    mean, unit, _ = (content.number(line) for line in given)
+        if keyword != "mean_energy" and not line.float() > 0.0:
+            raise line.error(f"{keyword} {line.words[0]}, expected more than 0")
+    mean, unit, _ = (line.float() for line in given)
     return mean, unit
 
 
@@ -352,10 +338,10 @@ def _atom_energies(
     lines = content.find_all("atom_energy")
     energies: dict[str, float] = {}
     for line in lines:
-        symbol = content.symbol(line, 0, species)
+        symbol = line.symbol(0, species)
         if symbol in energies:
-            raise content.error(line, f"a second atom_energy of {symbol}")
-        energies[symbol] = content.number(line, 1)
+            raise line.error(f"a second atom_energy of {symbol}")
+        energies[symbol] = line.float(1)
     runner = content.find("runner_mode") is not None
     if lines and runner and content.find("remove_atom_energies") is None:
         notes.append(

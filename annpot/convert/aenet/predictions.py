@@ -15,7 +15,7 @@ from annpot.errors import StructureError
 from annpot.structures.structure import Array, Structure
 
 MARK = b"Atomic Energy Network Interpolation"
-MAX_BYTES = 2**30
+MAX_BYTES = 200_000_000
 _NUMBER = r"([-+]?\d+\.\d*(?:[EeDd][-+]?\d+)?)"
 _VECTOR = re.compile(
     rf"^ *[abc] = \( *{_NUMBER} +{_NUMBER} +{_NUMBER} *\)", re.MULTILINE
@@ -46,7 +46,10 @@ def read_predictions(path: Path) -> list[Structure]:
     """
     try:
         if path.stat().st_size > MAX_BYTES:
-            raise StructureError(f"'{path}': larger than 1 GiB, expected an output")
+            raise StructureError(
+                f"'{path}': larger than {MAX_BYTES} bytes, expected an output of "
+                "predict.x"
+            )
         text = path.read_text(encoding="utf-8", errors="replace")
     except OSError as error:
         raise StructureError(f"'{path}' cannot be read: {error.strerror}") from None

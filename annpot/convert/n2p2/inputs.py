@@ -8,15 +8,12 @@ from pathlib import Path
 
 from annpot.convert.behler_settings import put_functions
 from annpot.convert.file_patterns import relocate
-from annpot.convert.input_nn import InputNN, read_input_nn
-from annpot.convert.input_nn_keywords import ALIASES, POTENTIAL, TRAINING
-from annpot.convert.input_nn_setup import Setup, read_setup
-from annpot.convert.n2p2_training import Training
-from annpot.convert.yaml_text import Section, write_settings
-from annpot.descriptors.building import make_descriptor
+from annpot.convert.n2p2.input_nn import InputNN, read_input_nn
+from annpot.convert.n2p2.keywords import ALIASES, POTENTIAL, TRAINING
+from annpot.convert.n2p2.setup import Setup, read_setup
+from annpot.convert.n2p2.training import Training
+from annpot.convert.yaml_text import Section, check_descriptor, write_settings
 from annpot.descriptors.symmetry_functions import SymmetryFunction
-from annpot.errors import FileFormatError, SettingsError
-from annpot.settings import read_settings
 from annpot.units import Units
 
 STRUCTURES = "input.data"
@@ -72,12 +69,7 @@ def convert_n2p2_input(
     put_functions(descriptor, functions_s)
     Training(content, setup, root.section("train"), notes).put()
     text = write_settings(_head(path, units), root, f"'{path}'")
-    try:
-        make_descriptor(read_settings(text, "settings").descriptor, setup.species)
-    except SettingsError as error:
-        raise FileFormatError(
-            f"'{path}': annpot cannot make this descriptor: {error}"
-        ) from None
+    check_descriptor(text, setup.species, f"'{path}'")
     return text
 
 
@@ -119,8 +111,10 @@ def _put_species(root: Section, content: InputNN, setup: Setup, units: Units) ->
     line = content.find("mean_energy")
     if line is not None:
         section.say(
-            f"{content.path.name}, line {line.number}: mean_energy, conv_energy, "
-            "conv_length: annpot finds its own scale; features do not depend on it."
+            line.comment(
+                "mean_energy, conv_energy, conv_length: annpot finds its own scale; "
+                "features do not depend on it."
+            )
         )
 
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from annpot.convert import stp
-from annpot.convert.aenet_bases import PARAMETERS
-from annpot.convert.aenet_networks import N_NEIGHBOURS, N_PARAMETERS, Setup
-from annpot.convert.aenet_set_comparison import compute_features
-from annpot.convert.aenet_set_files import SetReader
+from annpot.convert.aenet.bases import PARAMETERS
+from annpot.convert.aenet.networks import N_NEIGHBOURS, N_PARAMETERS, Setup
+from annpot.convert.aenet.set_comparison import compute_features
+from annpot.convert.aenet.set_files import SetReader
+from annpot.convert.aenet.stp import StpFile, read_stp
 from annpot.descriptors import Descriptor
 from annpot.errors import FileFormatError
 from annpot.scaling import Statistics, compute_statistics
@@ -31,9 +31,9 @@ def find_setups(path: Path, reader: SetReader, notes: list[str]) -> tuple[Setup,
         If there is not exactly one for each species, or they do not fit the set.
     """
     species = reader.header.species
-    found: dict[str, list[stp.Setup]] = {symbol: [] for symbol in species}
+    found: dict[str, list[StpFile]] = {symbol: [] for symbol in species}
     for file in sorted(path.parent.glob("*.stp")):
-        setup = stp.read_setup(file, notes)
+        setup = read_stp(file, notes)
         found.get(setup.symbol, []).append(setup)
     for symbol, setups in found.items():
         if len(setups) != 1:
@@ -50,7 +50,7 @@ def find_setups(path: Path, reader: SetReader, notes: list[str]) -> tuple[Setup,
     return tuple(_complete(found[symbol][0]) for symbol in species)
 
 
-def _check(path: Path, reader: SetReader, s: int, setup: stp.Setup) -> None:
+def _check(path: Path, reader: SetReader, s: int, setup: StpFile) -> None:
     species = reader.header.species
     if set(setup.environment) != set(species):
         raise FileFormatError(
@@ -66,14 +66,14 @@ def _check(path: Path, reader: SetReader, s: int, setup: stp.Setup) -> None:
         )
 
 
-def _count_features(setup: stp.Setup) -> int:
+def _count_features(setup: StpFile) -> int:
     if setup.radial is None or setup.angular is None:
         return len(setup.functions)
     n_orders = setup.radial.order + setup.angular.order + 2
     return n_orders * min(len(setup.environment), 2)
 
 
-def _complete(setup: stp.Setup) -> Setup:
+def _complete(setup: StpFile) -> Setup:
     """Return a set-up as it would stand in a binary file."""
     n = _count_features(setup)
     kinds_f = np.zeros(n, dtype=np.int64)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from annpot.convert.input_nn_setup import ScalingMode
+from annpot.convert.n2p2.setup import ScalingMode
 from annpot.convert.plain_text import (
     check_ended,
     parse_count,

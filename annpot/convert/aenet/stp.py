@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from annpot.convert.text_lines import TextLine, note_unknown, read_text
+from annpot.convert.aenet.text_lines import TextLine, note_unknown, read_text
 from annpot.descriptors.behler import MAX_FUNCTIONS
 from annpot.descriptors.chebyshev import MAX_CUTOFF, MAX_ORDER, Expansion
 from annpot.elements import SYMBOLS
@@ -39,7 +39,7 @@ class Function:
 
 
 @dataclass(frozen=True)
-class Setup:
+class StpFile:
     """The descriptor of one central species."""
 
     path: Path
@@ -56,7 +56,7 @@ class Setup:
     """Of type Behler2011, in the order of the file."""
 
 
-def read_setup(path: Path, notes: list[str]) -> Setup:
+def read_stp(path: Path, notes: list[str]) -> StpFile:
     """Return the content of a set-up file.
 
     Raises
@@ -75,7 +75,7 @@ class _Reader:
         self.at = 0
         self.found: dict[str, Any] = {}
 
-    def read(self) -> Setup:
+    def read(self) -> StpFile:
         """Return all that the lines say."""
         unknown = []
         while self.at < len(self.lines):
@@ -89,7 +89,7 @@ class _Reader:
                 case "ENV":
                     self._keep(line, "environment", self._environment(line))
                 case "RMIN":
-                    line.float(self._word(line, 1), "RMIN")
+                    line.parse_number(self._word(line, 1), "RMIN")
                 case "BASIS":
                     self._keep(line, "basis", (line, self._chebyshev(line)))
                 case "FUNCTIONS" | "SYMMFUNC":
@@ -99,7 +99,7 @@ class _Reader:
         note_unknown(unknown, KEYWORDS, "left out, as aenet does", self.notes)
         return self._setup()
 
-    def _setup(self) -> Setup:
+    def _setup(self) -> StpFile:
         for key, keyword in (
             ("symbol", "ATOM"),
             ("environment", "ENV"),
@@ -111,7 +111,7 @@ class _Reader:
                 )
         basis, content = self.found["basis"]
         chebyshev = isinstance(content[0], Expansion)
-        return Setup(
+        return StpFile(
             path=self.path,
             symbol=self.found["symbol"],
             environment=self.found["environment"],
@@ -151,7 +151,7 @@ class _Reader:
         raise line.error("DESCR without END DESCR")
 
     def _environment(self, line: TextLine) -> tuple[str, ...]:
-        count = line.count(self._word(line, 1), "ENV", 1, len(SYMBOLS))
+        count = line.parse_count(self._word(line, 1), "ENV", 1, len(SYMBOLS))
         rows = self._rows(line, count, "species")
         symbols = tuple(row.symbol(row.words[0] if row.words else "") for row in rows)
         for n, row in enumerate(rows):
@@ -183,7 +183,7 @@ class _Reader:
                     raise row.error(f"{name}= is missing, which aenet reads as 0")
             parts.append(
                 Expansion(
-                    row.count(given[order], order, 0, MAX_ORDER),
+                    row.parse_count(given[order], order, 0, MAX_ORDER),
                     _radius(row, given[cutoff], cutoff),
                 )
             )
@@ -192,7 +192,7 @@ class _Reader:
     def _functions(self, line: TextLine) -> Iterator[Function]:
         self._type(line, "Behler2011")
         (row,) = self._rows(line, 1, "number of functions")
-        count = row.count(row.words[0], "number of functions", 1, MAX_FUNCTIONS)
+        count = row.parse_count(row.words[0], "number of functions", 1, MAX_FUNCTIONS)
         for row in self._rows(line, count, "functions"):
             yield _function(row, self.notes)
 
@@ -217,7 +217,7 @@ def _function(line: TextLine, notes: list[str]) -> Function:
         elif name == "Rc":
             recipe["cutoff"] = _radius(line, given[name], name)
         else:
-            recipe[KEYS.get(name, name)] = line.float(given[name], name)
+            recipe[KEYS.get(name, name)] = line.parse_number(given[name], name)
     for name in given:
         if name not in ("G", *PARAMETERS[kind]):
             notes.append(line.note(f"{kind} has no {name}: left out, as aenet does"))
@@ -225,7 +225,7 @@ def _function(line: TextLine, notes: list[str]) -> Function:
 
 
 def _radius(line: TextLine, word: str, name: str) -> float:
-    radius = line.float(word, name)
+    radius = line.parse_number(word, name)
     if not 0.0 < radius <= MAX_CUTOFF:
         raise line.error(f"{name} {radius:g}, expected 0 to {MAX_CUTOFF:g} angstrom")
     return radius

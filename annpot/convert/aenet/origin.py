@@ -9,15 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from annpot.convert.aenet_models import flatten_network
-from annpot.convert.aenet_networks import (
+from annpot.convert.aenet.models import flatten_network
+from annpot.convert.aenet.networks import (
     NetworkFile,
     Setup,
     TrainingInfo,
     read_records,
     write_records,
 )
-from annpot.convert.aenet_records import BinaryRecords, BinaryWriter
+from annpot.convert.aenet.record_writing import BinaryWriter
+from annpot.convert.aenet.records import BinaryRecords
 from annpot.errors import FileFormatError
 from annpot.networks import Network
 

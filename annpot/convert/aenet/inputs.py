@@ -7,22 +7,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from annpot.convert.aenet_keywords import (
+from annpot.convert.aenet.keywords import (
     KEYWORDS,
-    Block,
     Keywords,
     read_keywords,
     recognise_keywords,
 )
-from annpot.convert.aenet_training import Training, read_layouts
+from annpot.convert.aenet.stp import StpFile, read_stp
+from annpot.convert.aenet.stp_settings import put_descriptor
+from annpot.convert.aenet.text_lines import TextLine, read_text
+from annpot.convert.aenet.training import Training, read_layouts
 from annpot.convert.file_patterns import find_patterns
-from annpot.convert.stp import Setup, read_setup
-from annpot.convert.stp_settings import put_descriptor
-from annpot.convert.text_lines import TextLine, read_text
-from annpot.convert.yaml_text import Section, write_settings
-from annpot.descriptors.building import make_descriptor
-from annpot.errors import FileFormatError, SettingsError
-from annpot.settings import read_settings
+from annpot.convert.yaml_text import Section, check_descriptor, write_settings
+from annpot.errors import FileFormatError
 from annpot.structures.archives import is_xsf
 
 SETUP_WORDS = frozenset({"ATOM", "ENV"})
@@ -70,7 +67,7 @@ class _Inputs:
     """What was read."""
 
     keywords: dict[str, Keywords] = field(default_factory=dict)
-    setups: dict[str, Setup] = field(default_factory=dict)
+    setups: dict[str, StpFile] = field(default_factory=dict)
 
     @property
     def generate(self) -> Keywords | None:
@@ -130,7 +127,7 @@ def convert_aenet_inputs(
     names = ", ".join(path.name for path in paths)
     text = write_settings(_head(names), root, f"'{paths[0]}'")
     if inputs.setups:
-        _check_descriptor(text, species, paths[0])
+        check_descriptor(text, species, f"'{paths[0]}'")
     return text
 
 
@@ -147,7 +144,7 @@ def _read(paths: Sequence[Path], notes: list[str]) -> _Inputs:
     inputs = _Inputs()
     for path in paths:
         if _is_setup({line.keyword for line in read_text(path)}):
-            setup = read_setup(path, notes)
+            setup = read_stp(path, notes)
             other = inputs.setups.setdefault(setup.symbol, setup)
             if other is not setup:
                 raise FileFormatError(
@@ -200,7 +197,7 @@ def _put_structures(
         notes.append(
             row.note(
                 f"'{name}' is not there"
-                + (f", nor are {len(absent) - 1} more" if len(absent) > 1 else "")
+                + (f", nor {len(absent) - 1} more" if len(absent) > 1 else "")
                 + ": 'annpot generate' will need it"
             )
         )
@@ -244,7 +241,7 @@ def _put_species(root: Section, content: Keywords) -> None:
         if len(row.words) < 2:
             raise row.error("an element and the energy of its atom expected")
         symbol = row.symbol(row.words[0])
-        section.put(symbol, row.float(row.words[1], "energy of the atom"))
+        section.put(symbol, row.parse_number(row.words[1], "energy of the atom"))
 
 
 def _read_setups(
@@ -264,7 +261,7 @@ def _read_setups(
         path = content.path.parent / name
         if not os.path.isfile(path):
             raise row.error(f"'{path}': no such file, expected the set-up of {symbol}")
-        setup = read_setup(path, notes)
+        setup = read_stp(path, notes)
         if setup.symbol != symbol:
             raise row.error(
                 f"'{path}' is a set-up of ATOM {setup.symbol}, expected {symbol}"
@@ -306,7 +303,7 @@ def _lose_set(section: Section, content: Keywords, notes: list[str]) -> None:
             "fingerprints.h5 of it; or give generate.in, too, for its structures and "
             "descriptor"
         )
-        _lose(section, block, text, notes)
+        section.tell(block.line, text, notes)
 
 
 def _put_predict(section: Section, content: Keywords, notes: list[str]) -> None:
@@ -323,9 +320,8 @@ def _put_predict(section: Section, content: Keywords, notes: list[str]) -> None:
         f"annpot convert {' '.join(names)[:200]} potential.h5"
     )
     if content.find("FILES") is not None:
-        _lose(
-            section,
-            content.need("FILES"),
+        section.tell(
+            content.need("FILES").line,
             "FILES: structures to predict are arguments: annpot predict FILES",
             notes,
         )
@@ -340,20 +336,4 @@ def _lose_all(
         block = content.find(keyword)
         if block is not None:
             words = " ".join((keyword, *block.words))
-            _lose(section, block, f"{words[:200]}: {text}", notes)
-
-
-def _lose(section: Section, block: Block, text: str, notes: list[str]) -> None:
-    section.say(block.line.comment(text))
-    notes.append(block.line.note(text))
-
-
-def _check_descriptor(text: str, species: tuple[str, ...], path: Path) -> None:
-    """Check that annpot can make the descriptor."""
-    settings = read_settings(text, "settings")
-    try:
-        make_descriptor(settings.descriptor, species)
-    except SettingsError as error:
-        raise FileFormatError(
-            f"'{path}': annpot cannot make this descriptor: {error}"
-        ) from None
+            section.tell(block.line, f"{words[:200]}: {text}", notes)

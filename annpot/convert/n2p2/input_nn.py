@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from annpot.convert.input_nn_keywords import (
+from annpot.convert.n2p2.keywords import (
     ALIASES,
     CHARGES,
     POTENTIAL,
@@ -20,7 +20,7 @@ from annpot.convert.input_nn_keywords import (
     SUSPICIOUS,
     TRAINING,
 )
-from annpot.convert.plain_text import parse_count, parse_number, read_lines
+from annpot.convert.plain_text import FileLine, read_lines
 from annpot.errors import FileFormatError, did_you_mean
 
 MAX_LINES = 100_000
@@ -30,15 +30,79 @@ MAX_UNKNOWN, MAX_NOTES = 1000, 20
 
 
 @dataclass(frozen=True)
-class Line:
+class Line(FileLine):
     """A keyword with its arguments."""
 
-    number: int
     keyword: str
     """Its main name."""
     words: tuple[str, ...]
     written: str
     """The name that stands in the file."""
+
+    def __str__(self) -> str:
+        """Return keyword and arguments as they are written, for messages."""
+        return " ".join((self.written, *self.words))[:100]
+
+    def argument(self, n: int = 0) -> str:
+        """Return an argument.
+
+        Raises
+        ------
+        FileFormatError
+            If there are fewer.
+        """
+        if len(self.words) <= n:
+            raise self.error(
+                f"{n + 1} argument{'s' if n else ''} expected after '{self.written}', "
+                f"found {len(self.words)}"
+            )
+        return self.words[n]
+
+    def float(self, n: int = 0) -> float:
+        """Return an argument that is a number.
+
+        Raises
+        ------
+        FileFormatError
+            If it is none.
+        """
+        return self.parse_number(self.argument(n), self.written)
+
+    def count(self, n: int, least: int, most: int) -> int:
+        """Return an argument that is an integer from ``least`` to ``most``.
+
+        Raises
+        ------
+        FileFormatError
+            If it is none.
+        """
+        return self.parse_count(self.argument(n), self.written, least, most)
+
+    def symbol(self, n: int, species: Sequence[str]) -> str:
+        """Return an argument that is one of the elements.
+
+        Raises
+        ------
+        FileFormatError
+            If it is not.
+        """
+        symbol = self.argument(n)
+        self.check_symbol(symbol, species)
+        return symbol
+
+    def check_symbol(self, symbol: str, species: Sequence[str]) -> None:
+        """Check that a word of the line is one of the elements.
+
+        Raises
+        ------
+        FileFormatError
+            If it is not.
+        """
+        if symbol not in species:
+            raise self.error(
+                f"{self.written}: {symbol!a:.20} is not among the elements "
+                f"{', '.join(species)}"
+            )
 
 
 @dataclass(frozen=True)
@@ -76,89 +140,10 @@ class InputNN:
             raise FileFormatError(f"'{self.path}': no keyword '{keyword}'")
         return line
 
-    def error(self, line: Line, text: str) -> FileFormatError:
-        """Return the error that something is wrong with a line."""
-        return FileFormatError(f"'{self.path}', line {line.number}: {text}")
-
-    def argument(self, line: Line, n: int = 0) -> str:
-        """Return an argument of a line.
-
-        Raises
-        ------
-        FileFormatError
-            If there are fewer.
-        """
-        if len(line.words) <= n:
-            raise self.error(
-                line,
-                f"{n + 1} argument{'s' if n else ''} expected after '{line.written}', "
-                f"found {len(line.words)}",
-            )
-        return line.words[n]
-
-    def number(self, line: Line, n: int = 0) -> float:
-        """Return an argument of a line that is a number.
-
-        Raises
-        ------
-        FileFormatError
-            If it is none.
-        """
-        word = self.argument(line, n)
-        value = parse_number(word)
-        if value is None:
-            raise self.error(line, f"{line.written} {word!a:.40}, expected a number")
-        return value
-
-    def count(self, line: Line, n: int, least: int, most: int) -> int:
-        """Return an argument of a line that is an integer from ``least`` to ``most``.
-
-        Raises
-        ------
-        FileFormatError
-            If it is none.
-        """
-        word = self.argument(line, n)
-        value = parse_count(word, most)
-        if value is None or value < least:
-            raise self.error(
-                line,
-                f"{line.written} {word!a:.40}, expected an integer from {least} to "
-                f"{most}",
-            )
-        return value
-
     def single_number(self, keyword: str, default: float) -> float:
         """Return the number of a keyword, or the default if it is not there."""
         line = self.find(keyword)
-        return default if line is None else self.number(line)
-
-    def symbol(self, line: Line, n: int, species: Sequence[str]) -> str:
-        """Return an argument of a line that is one of the elements.
-
-        Raises
-        ------
-        FileFormatError
-            If it is not.
-        """
-        symbol = self.argument(line, n)
-        self.check_symbol(line, symbol, species)
-        return symbol
-
-    def check_symbol(self, line: Line, symbol: str, species: Sequence[str]) -> None:
-        """Check that a word of a line is one of the elements.
-
-        Raises
-        ------
-        FileFormatError
-            If it is not.
-        """
-        if symbol not in species:
-            raise self.error(
-                line,
-                f"{line.written}: {symbol!a:.20} is not among the elements "
-                f"{', '.join(species)}",
-            )
+        return default if line is None else line.float()
 
 
 def read_input_nn(path: Path, notes: list[str]) -> InputNN:
@@ -180,11 +165,9 @@ def read_input_nn(path: Path, notes: list[str]) -> InputNN:
         written, *words = re.split("[#!]", text, maxsplit=1)[0].split() or [""]
         if written:
             keyword = ALIASES.get(written, written)
-            lines.append(Line(number, keyword, tuple(words), written))
+            lines.append(Line(path, number, keyword, tuple(words), written))
             if not text.endswith("\n"):
-                notes.append(
-                    f"'{path}', line {number}: no end of line: is the file complete?"
-                )
+                notes.append(lines[-1].note("no end of line: is the file complete?"))
         if len(lines) > MAX_LINES:
             raise FileFormatError(
                 f"'{path}': more than {MAX_LINES} lines with keywords"
@@ -215,12 +198,11 @@ def _check_unknown(content: InputNN, notes: list[str]) -> None:
             continue
         text, hint = f"unknown keyword {word!a}", did_you_mean(word, known)
         if suspicious:
-            raise content.error(
-                line,
+            raise line.error(
                 f"{text}, which may change energies: please correct the line, or "
-                f"delete it{hint}",
+                f"delete it{hint}"
             )
-        notes.append(f"'{content.path}', line {line.number}: {text}, ignored{hint}")
+        notes.append(line.note(f"{text}, ignored{hint}"))
     if len(unknown) > MAX_NOTES:
         notes.append(
             f"'{content.path}': {len(unknown) - MAX_NOTES} more unknown keywords"
@@ -231,22 +213,21 @@ def _check_refused(content: InputNN) -> None:
     """Check that there is nothing in the file that annpot cannot express."""
     for line in content.lines:
         if line.keyword in REFUSED:
-            raise content.error(line, f"'{line.written}' {REFUSED[line.keyword]}")
+            raise line.error(f"'{line.written}' {REFUSED[line.keyword]}")
 
 
 def _check_type(content: InputNN) -> None:
     """Check that the potential has energies of single atoms only."""
     line = content.find("nnp_type")
     if line is not None:
-        word = content.argument(line)
+        word = line.argument()
         if word.upper() not in ("0", "2", "2G", "2G-HDNNP"):
-            raise content.error(line, f"'{line.written}' {word!a:.40} {CHARGES}")
+            raise line.error(f"'{line.written}' {word!a:.40} {CHARGES}")
     line = content.find("nn_type_short")
-    if line is not None and content.argument(line) != "1":
-        raise content.error(
-            line,
-            f"nn_type_short {content.argument(line)!a:.40}, expected 1: networks of "
-            "atoms, not of pairs",
+    if line is not None and line.argument() != "1":
+        raise line.error(
+            f"nn_type_short {line.argument()!a:.40}, expected 1: networks of "
+            "atoms, not of pairs"
         )
 
 
@@ -257,8 +238,7 @@ def _check_twice(content: InputNN) -> None:
         first = seen.setdefault(line.keyword, line)
         once = line.keyword in POTENTIAL | TRAINING and line.keyword not in SEVERAL
         if once and first is not line:
-            raise content.error(
-                line,
+            raise line.error(
                 f"'{line.written}' stands twice, first in line {first.number}; delete "
-                "one of the two",
+                "one of the two"
             )
