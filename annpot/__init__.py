@@ -14,8 +14,11 @@ each step is:
                  energies, forces -> loss -> gradient by the weights
     optimizers, training
                  Loss -> members -> their average, a Potential
-    potential    energies, forces, stresses of a Batch; prediction, calculator use it
-    format       sets and potentials as HDF5
+    potential    energies, forces, stresses of a Batch
+    committee    several potentials: mean and deviation
+    predictor    either of them, as prediction and calculator use it
+    convert      files of other programs -> those of annpot, and back
+    format       sets and potentials as HDF5, potentials as JSON
     plotting     data -> pictures
     settings     in.yaml -> frozen models
     cli          commands: options, one function of the above, a report
@@ -30,15 +33,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from annpot.calculator import Calculator as Calculator
+    from annpot.committee import Committee as Committee
     from annpot.potential import Potential as Potential
 
 _HOMES = {
     "Calculator": "annpot.calculator",
+    "Committee": "annpot.committee",
     "Potential": "annpot.potential",
     "__version__": "annpot.version",
 }
 
-__all__ = ["Calculator", "Potential"]
+__all__ = ["Calculator", "Committee", "Potential"]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""The ASE face of a potential."""
+"""The ASE face of a potential or a committee."""
 
 from __future__ import annotations
 
@@ -9,14 +9,18 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from ase.calculators.calculator import Calculator as AseCalculator
 from ase.calculators.calculator import all_changes
+from ase.outputs import Properties
 
 from annpot.errors import AnnpotError, StructureError
 from annpot.extrapolation import LEVELS, Finding
 from annpot.kernels.environment import Neighbours
 from annpot.pairs import find_pairs, move_pairs
-from annpot.potential import Potential
+from annpot.predictor import Predictor, load_predictor
 from annpot.structures.checks import check_structure
 from annpot.structures.structure import Array, Batch, Structure, stack
+
+SPREAD = ("energy_std", "forces_std")
+"""Properties that only committees have."""
 
 
 class ExtrapolationWarning(UserWarning):
@@ -33,10 +37,14 @@ class Calculator(AseCalculator):  # type: ignore[misc]
     ``energies`` are the atomic energies. Results are in ASE's units: eV, eV/angstrom,
     eV/angstrom^3; the stress has ASE's sign, ``dE/dstrain / volume``.
 
+    A committee gives the means of its members, and their standard deviations as the
+    properties ``energy_std`` (eV) and ``forces_std`` (eV/angstrom, one for each atom),
+    which are in ``results`` and which ``get_property`` returns.
+
     Parameters
     ----------
     potential
-        File, or potential.
+        File, potential or committee.
     skin
         Angstrom. Neighbours are searched for up to this much beyond the cutoff, and
         again only when an atom has moved by half of it or the cell has changed.
@@ -53,13 +61,14 @@ class Calculator(AseCalculator):  # type: ignore[misc]
         "energies",
         "forces",
         "stress",
+        *SPREAD,
     ]
     default_parameters: ClassVar[dict[str, Any]] = {}
     nolabel = True
 
     def __init__(
         self,
-        potential: Path | str | Potential,
+        potential: Path | str | Predictor,
         *,
         skin: float = 0.5,
         on_extrapolation: Literal["warn", "stop", "ignore"] = "warn",
@@ -73,8 +82,8 @@ class Calculator(AseCalculator):  # type: ignore[misc]
             )
         if not 0.0 <= skin < np.inf:
             raise ValueError(f"skin: expected a length in angstrom, found {skin!r}")
-        if not isinstance(potential, Potential):
-            potential = Potential.load(potential)
+        if isinstance(potential, Path | str):
+            potential = load_predictor(potential)
         self.potential = potential
         self.skin = skin
         self.on_extrapolation = on_extrapolation
@@ -112,6 +121,14 @@ class Calculator(AseCalculator):  # type: ignore[misc]
         }
         if result.stress_sv is not None:
             self.results["stress"] = result.stress_sv[0]
+        if result.E_std_s is not None:
+            spread = float(result.E_std_s[0]), result.F_std_n
+            self.results |= dict(zip(SPREAD, spread, strict=True))
+
+    def export_properties(self) -> Properties:
+        """Return the results of which ASE knows the names."""
+        known = {key: x for key, x in self.results.items() if key not in SPREAD}
+        return Properties(known)
 
     def summarise(self) -> str:
         """Return how many calculations extrapolated, and start to count anew.
@@ -138,7 +155,7 @@ class Calculator(AseCalculator):  # type: ignore[misc]
 
     def _neighbours(self, batch: Batch) -> Neighbours:
         """Return the pairs of ``batch``: the last ones, moved, while the skin lasts."""
-        cutoffs = self.potential.descriptor.cutoffs
+        cutoffs = self.potential.cutoffs
         if self._searched is not None:
             old, neighbours = self._searched
             if _is_near(old, batch, self.skin):

@@ -9,10 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from annpot.committee import Committee
 from annpot.errors import FileFormatError
 from annpot.fingerprints import load_set
 from annpot.format import container, reading
 from annpot.potential import Potential
+from annpot.predictor import load_predictor
 
 TOLERANCE = 1e-9
 """Largest deviation from the test vectors in eV/atom and eV/angstrom."""
@@ -54,7 +56,11 @@ def describe(path: Path) -> dict[str, Any]:
     if header[container.KIND] == container.FINGERPRINTS:
         description |= _describe_set(path)
     else:
-        description |= _describe_potential(Potential.load(path))
+        predictor = load_predictor(path)
+        if isinstance(predictor, Committee):
+            description |= _describe_committee(predictor)
+        else:
+            description |= _describe_potential(predictor)
     try:
         description["settings"] = json.loads(settings)
     except (ValueError, RecursionError):
@@ -91,6 +97,15 @@ def _describe_set(path: Path) -> dict[str, Any]:
     }
 
 
+def _describe_committee(committee: Committee) -> dict[str, Any]:
+    return {
+        "species": list(committee.species),
+        "cutoff": committee.cutoffs[-1],
+        "n_members": len(committee.members),
+        "members": [_describe_potential(member) for member in committee.members],
+    }
+
+
 def _describe_potential(potential: Potential) -> dict[str, Any]:
     species = potential.species
     return {
@@ -120,7 +135,7 @@ def _by_species(species: tuple[str, ...], values: list[Any]) -> dict[str, Any]:
 
 
 def verify_file(path: Path) -> Verification:
-    """Check the checksum of a file, and the test vectors of a potential.
+    """Check the checksum of a file, and the test vectors of all potentials in it.
 
     Raises
     ------
@@ -132,12 +147,27 @@ def verify_file(path: Path) -> Verification:
         reading.verify_checksum(file)
         checksum = reading.read_attribute(file, container.SHA256, str)
         kind = reading.read_attribute(file, container.KIND, str)
-    if kind != container.POTENTIAL:
+    if kind == container.FINGERPRINTS:
         return Verification(checksum, None, None)
-    dE, dF = Potential.load(path).verify()
+    predictor = load_predictor(path)
+    if isinstance(predictor, Potential):
+        return Verification(checksum, *_verify(predictor, f"'{path}'"))
+    deviations = [
+        _verify(member, f"'{path}', member {k}")
+        for k, member in enumerate(predictor.members)
+    ]
+    dE, dF = (max(values) for values in zip(*deviations, strict=True))
+    return Verification(checksum, dE, dF)
+
+
+def _verify(potential: Potential, where: str) -> tuple[float, float]:
+    """Return the largest deviations from the test vectors, if they are small."""
+    if potential.test_vectors is None:
+        raise FileFormatError(f"{where}: no test vectors")
+    dE, dF = potential.verify()
     if not (dE <= TOLERANCE and dF <= TOLERANCE):
         raise FileFormatError(
-            f"'{path}': this potential gives other energies (by {dE:.1e} eV/atom) and "
+            f"{where}: this potential gives other energies (by {dE:.1e} eV/atom) and "
             f"forces (by {dF:.1e} eV/angstrom) than when it was written"
         )
-    return Verification(checksum, dE, dF)
+    return dE, dF

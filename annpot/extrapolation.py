@@ -41,15 +41,22 @@ class Domain:
     """Where the training atoms of one species lie."""
 
     statistics: Statistics
-    whitening: Scaling
-    low: float
+    whitening: Scaling | None = None
+    """``None``: distances are unknown, as those of potentials of other programs."""
+    low: float = 0.0
     """Squared Mahalanobis distances above are level low: the training maximum."""
-    high: float
+    high: float = 0.0
+
+    def compute_squares(self, G_nf: Array) -> Array:
+        """Return the squared Mahalanobis distance of each atom; NaN if unknown."""
+        if self.whitening is None:
+            return np.full(len(G_nf), np.nan)
+        squares_n: Array = np.sum(self.whitening.apply(G_nf) ** 2, axis=1)
+        return squares_n
 
     def widen(self, G_nf: Array) -> Domain:
         """Return the domain that reaches as far as these training atoms."""
-        squares_n = np.sum(self.whitening.apply(G_nf) ** 2, axis=1)
-        low = float(squares_n.max(initial=self.low))
+        low = float(self.compute_squares(G_nf).max(initial=self.low))
         return replace(self, low=low, high=FAR_DISTANCE * low)
 
 
@@ -98,7 +105,8 @@ class Assessment:
 
     level_n: NDArray[np.int64]
     distance_n: Array
-    """Squared Mahalanobis distance of each atom, in units of the training maximum."""
+    """Squared Mahalanobis distance of each atom, in units of the training maximum; NaN
+    where that is unknown."""
     findings: list[Finding | None]
     """For each structure; ``None`` if it does not extrapolate."""
 
@@ -150,7 +158,9 @@ def assess(
             low=float(least),
             high=float(largest),
         )
-    return Assessment(level_n, tests[1].columns_kn[0] + 1.0, findings)
+    excess_n, square_n = tests[1].columns_kn[:2]
+    distance_n = np.where(np.isnan(square_n), np.nan, excess_n + 1.0)
+    return Assessment(level_n, distance_n, findings)
 
 
 def _name(descriptor: Descriptor, species: str, kind: str, what: int) -> str:
@@ -183,9 +193,10 @@ def _test_features(features: Features, domains: Sequence[Domain]) -> list[_Test]
             least_f[worst_n],
             most_f[worst_n],
         )
-        square_n = np.sum(domain.whitening.apply(G_nf) ** 2, axis=1)
+        square_n = domain.compute_squares(G_nf)
         span = max(domain.high - domain.low, 1e-300)
-        distance_kn[0, atoms] = (square_n - domain.low * (1.0 + 1e-9)) / span
+        excess_n = (square_n - domain.low * (1.0 + 1e-9)) / span
+        distance_kn[0, atoms] = -1.0 if domain.whitening is None else excess_n
         distance_kn[1, atoms] = square_n
         distance_kn[3, atoms] = domain.low
     return [_Test("range", range_kn, what_n), _Test("distance", distance_kn, what_n)]

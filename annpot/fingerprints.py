@@ -82,7 +82,7 @@ class Writer:
 
     def __init__(self, file: h5py.File, descriptor: Descriptor) -> None:
         self._file, self._species = file, descriptor.species
-        writing.write_text(file, container.DESCRIPTOR, json.dumps(descriptor.to_dict()))
+        writing.write_text(file, container.DESCRIPTOR, descriptor.recipe)
         writing.write_strings(file, container.SPECIES, descriptor.species)
         group = file.create_group(container.STRUCTURES)
         rows = {
@@ -193,26 +193,25 @@ def create_set(path: Path, descriptor: Descriptor, settings: str) -> Iterator[Wr
         yield Writer(file, descriptor)
 
 
-def read_descriptor(file: h5py.File) -> Descriptor:
-    """Return the descriptor of a set or potential.
+def read_descriptor(group: h5py.Group) -> Descriptor:
+    """Return the descriptor of a set, a potential or a member of a committee.
 
     Raises
     ------
     FileFormatError
         If it is malformed, or of a type that this annpot does not know.
     """
-    text = reading.read_text(file, container.DESCRIPTOR)
+    text = reading.read_text(group, container.DESCRIPTOR)
+    where = f"'{group.file.filename}', {group.name.rstrip('/')}/{container.DESCRIPTOR}"
     try:
         recipe = json.loads(text)
         if not isinstance(recipe, dict):
             raise FileFormatError("the descriptor is no JSON object")
         descriptor = descriptor_from_dict(recipe)
     except (ValueError, RecursionError, FileFormatError) as error:
-        raise FileFormatError(f"'{file.filename}', descriptor: {error}") from None
-    if tuple(reading.read_strings(file, container.SPECIES)) != descriptor.species:
-        raise FileFormatError(
-            f"'{file.filename}': species differ from the descriptor's"
-        )
+        raise FileFormatError(f"{where}: {error}") from None
+    if tuple(reading.read_strings(group, container.SPECIES)) != descriptor.species:
+        raise FileFormatError(f"{where}: its species differ from those beside it")
     return descriptor
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from annpot.descriptors import Descriptor
+from annpot.descriptors import Descriptor, Features
 from annpot.descriptors.building import make_descriptor
 from annpot.elements import SYMBOLS
 from annpot.errors import InputError, StructureError
@@ -85,7 +85,7 @@ def generate(
         species = {symbol: SpeciesSettings() for symbol in found}
     symbols = tuple(species)
     descriptor = make_descriptor(settings.descriptor, symbols)
-    tally = _Tally(symbols, [species[symbol].energy for symbol in symbols])
+    tally = Tally(symbols, [species[symbol].energy for symbol in symbols])
     skipped: list[str] = []
     entries = (
         tally.entry(structure, source)
@@ -96,19 +96,15 @@ def generate(
             require=tally.check,
         )
     )
-    with create_set(
-        settings.generate.output, descriptor, settings.model_dump_json()
-    ) as writer:
-        for batch_of in _batches(entries, settings.generate.batch_atoms):
-            _add_batch(batch_of, descriptor, writer, tally)
+    with create_set(settings.generate.output, descriptor, settings.to_json()) as writer:
+        for batch_of in iterate_batches(entries, settings.generate.batch_atoms):
+            add_batch(batch_of, descriptor, writer, tally)
         if not tally.atoms_s:
             raise StructureError(
                 f"no structure is left to make fingerprints of: {len(skipped)} skipped"
                 f", the first because of {skipped[0] if skipped else 'nothing'}"
             )
-        energies = tally.fit_reference_energies()
-        environments = Environments(tally.shortest_st, tally.neighbours())
-        writer.finish(energies, tally.statistics, environments)
+        energies = tally.finish(writer)
     return tally.summary(
         settings.generate.output, len(files), energies, descriptor, skipped
     )
@@ -155,7 +151,7 @@ def _read_species(files: Iterable[SourceFile]) -> tuple[str, ...]:
     return tuple(sorted(found, key=SYMBOLS.index))
 
 
-def _batches(entries: Iterator[Entry], n_atoms: int) -> Iterator[list[Entry]]:
+def iterate_batches(entries: Iterator[Entry], n_atoms: int) -> Iterator[list[Entry]]:
     """Yield lists of entries with about ``n_atoms`` atoms."""
     batch: list[Entry] = []
     size = 0
@@ -169,9 +165,10 @@ def _batches(entries: Iterator[Entry], n_atoms: int) -> Iterator[list[Entry]]:
         yield batch
 
 
-def _add_batch(
-    entries: list[Entry], descriptor: Descriptor, writer: Writer, tally: _Tally
-) -> None:
+def add_batch(
+    entries: list[Entry], descriptor: Descriptor, writer: Writer, tally: Tally
+) -> Features:
+    """Append some structures to a set, and return their features."""
     batch = stack([entry.structure for entry in entries], descriptor.species)
     neighbours = find_pairs(batch, descriptor.cutoffs)
     features = descriptor.compute_features(batch, neighbours)
@@ -181,10 +178,11 @@ def _add_batch(
     counts_n = np.diff(neighbours.first_g[::n_groups])
     statistics = [compute_statistics(G) for G in features.blocks(features.G_f)]
     tally.add_environments(batch, nearest_nt, counts_n, statistics)
+    return features
 
 
 @dataclass
-class _Tally:
+class Tally:
     """What is counted while structures pass; its size does not grow with atoms."""
 
     species: tuple[str, ...]
@@ -232,9 +230,8 @@ class _Tally:
             self.force_range = min(low, size_n.min()), max(high, size_n.max())
             self.n_with_forces += 1
         self.n_with_stress += structure.stress_v is not None
-        return Entry(
-            structure, energy, source.group or "", source.set or "", source.weight
-        )
+        set_ = source.set or structure.set or ""
+        return Entry(structure, energy, source.group or "", set_, source.weight)
 
     def add_environments(
         self,
@@ -289,6 +286,13 @@ class _Tally:
             centred_s = rest_s - share_sk[:, free].sum(axis=1) * mean
             fit, *_ = np.linalg.lstsq(share_sk[:, free], centred_s, rcond=1e-8)
             energies[free] = fit + mean
+        return energies
+
+    def finish(self, writer: Writer) -> Array:
+        """Write what is known only now, and return the reference energies."""
+        energies = self.fit_reference_energies()
+        environments = Environments(self.shortest_st, self.neighbours())
+        writer.finish(energies, self.statistics, environments)
         return energies
 
     def summary(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +69,11 @@ class Evaluation:
     stress_sv: Array | None
     """Voigt order; NaN for structures that are not periodic in all directions."""
     features: Features
+    E_std_s: Array | None = None
+    """Standard deviations of the energies, eV; of committees only."""
+    F_std_n: Array | None = None
+    """The same of the force on each atom, eV/angstrom: the root of the sum of the
+    variances of its components."""
 
 
 @dataclass(frozen=True)
@@ -86,11 +91,18 @@ class Potential:
     provenance: dict[str, Any]
     """How the potential was made: sets with hashes, split, errors, settings."""
     test_vectors: TestVectors | None = None
+    settings: str = "{}"
+    """JSON text of the settings that led to it."""
 
     @property
     def species(self) -> tuple[str, ...]:
         """Chemical symbols of the species that the potential knows."""
         return self.descriptor.species
+
+    @property
+    def cutoffs(self) -> tuple[float, ...]:
+        """Ascending cutoff radii in angstrom: the shells of the pair list."""
+        return self.descriptor.cutoffs
 
     def evaluate(
         self,
@@ -102,8 +114,15 @@ class Potential:
     ) -> Evaluation:
         """Return energies, forces and stresses of all structures of ``batch``."""
         if neighbours is None:
-            neighbours = find_pairs(batch, self.descriptor.cutoffs)
+            neighbours = find_pairs(batch, self.cutoffs)
         features = self.descriptor.compute_features(batch, neighbours)
+        return self.evaluate_features(features, forces=forces, stress=stress)
+
+    def evaluate_features(
+        self, features: Features, *, forces: bool = True, stress: bool = False
+    ) -> Evaluation:
+        """Return the same from features that the descriptor has computed."""
+        batch = features.batch
         E_n, dEdG_f = self._evaluate_networks(features)
         F_nc = stress_sv = None
         if forces or stress:
@@ -133,10 +152,14 @@ class Potential:
     def evaluate_species(self, s: int, G_nf: Array) -> tuple[Array, Array]:
         """Return atomic energies of atoms of species ``s``, and their ``dEdG_nf``."""
         model = self.models[s]
-        trace = model.network.forward((G_nf - model.shift_f) * model.scale_f)
+        X_nf = G_nf - model.shift_f
+        X_nf *= model.scale_f
+        trace = model.network.forward(X_nf)
         shift = self.energy_shift + self.reference_energies[s]
-        slope = self.energy_scale * (trace.deltas[0] @ model.network.weights[0])
-        return self.energy_scale * trace.E_n + shift, slope * model.scale_f
+        dEdG_nf = trace.deltas[0] @ model.network.weights[0]
+        dEdG_nf *= self.energy_scale
+        dEdG_nf *= model.scale_f
+        return self.energy_scale * trace.E_n + shift, dEdG_nf
 
     def assess(self, features: Features) -> Assessment | None:
         """Return how far atoms are outside the training data, if those are known."""
@@ -167,12 +190,15 @@ class Potential:
         dF_nc = result.F_nc - self.test_vectors.F_nc
         return float(np.abs(dE_s).max()), float(np.abs(dF_nc).max())
 
-    def save(self, path: Path, settings: str = "{}") -> None:
-        """Write the potential; the file gets its name only when it is complete."""
+    def save(self, path: Path) -> None:
+        """Write the potential; the file gets its name only when it is complete.
+
+        Names that end with ``.json`` get the text form.
+        """
         with writing.create(
-            path, container.POTENTIAL, settings, in_memory=True
+            path, container.POTENTIAL, self.settings, in_memory=True
         ) as file:
-            _write(file, self)
+            write_potential(file, self)
 
     @classmethod
     def load(cls, path: Path | str) -> Potential:
@@ -184,22 +210,38 @@ class Potential:
             If the file is damaged, of another kind or of a newer version.
         """
         with reading.open_checked(Path(path), container.POTENTIAL) as file:
-            return _read(file)
+            return read_potential(file)
 
 
-def _write(file: h5py.File, potential: Potential) -> None:
-    recipe = potential.descriptor.to_dict()
-    writing.write_text(file, container.DESCRIPTOR, json.dumps(recipe))
-    writing.write_strings(file, container.SPECIES, potential.species)
+def write_potential(
+    group: h5py.Group, potential: Potential, first: Potential | None = None
+) -> None:
+    """Write all of a potential but its settings.
+
+    Parameters
+    ----------
+    first
+        The first member of the committee that it belongs to, if that is another one:
+        statistics that are the same bit for bit are left out.
+    """
+    writing.write_text(group, container.DESCRIPTOR, potential.descriptor.recipe)
+    writing.write_strings(group, container.SPECIES, potential.species)
     writing.write_array(
-        file, container.REFERENCE_ENERGIES, potential.reference_energies
+        group, container.REFERENCE_ENERGIES, potential.reference_energies
     )
-    writing.write_attribute(file, container.ENERGY_SHIFT, potential.energy_shift)
-    writing.write_attribute(file, container.ENERGY_SCALE, potential.energy_scale)
-    writing.write_text(file, container.PROVENANCE, json.dumps(potential.provenance))
-    statistics = file.create_group(container.STATISTICS)
-    writing.write_array(statistics, container.SHORTEST, potential.shortest_st)
-    networks = file.create_group(container.NETWORKS)
+    writing.write_attribute(group, container.ENERGY_SHIFT, potential.energy_shift)
+    writing.write_attribute(group, container.ENERGY_SCALE, potential.energy_scale)
+    writing.write_text(group, container.PROVENANCE, json.dumps(potential.provenance))
+    _write_networks(group.create_group(container.NETWORKS), potential)
+    if first is None or not _same_statistics(potential, first):
+        _write_statistics(group.create_group(container.STATISTICS), potential)
+    if potential.test_vectors is not None:
+        _write_test_vectors(
+            group.create_group(container.TEST_VECTORS), potential.test_vectors
+        )
+
+
+def _write_networks(networks: h5py.Group, potential: Potential) -> None:
     for symbol, model in zip(potential.species, potential.models, strict=True):
         group = networks.create_group(symbol)
         writing.write_array(group, container.FEATURE_SHIFT, model.shift_f)
@@ -210,16 +252,43 @@ def _write(file: h5py.File, potential: Potential) -> None:
         ):
             writing.write_array(group, f"{container.WEIGHTS} {k}", W)
             writing.write_array(group, f"{container.BIASES} {k}", b)
+
+
+def _write_statistics(statistics: h5py.Group, potential: Potential) -> None:
+    writing.write_array(statistics, container.SHORTEST, potential.shortest_st)
+    for symbol, model in zip(potential.species, potential.models, strict=True):
         if model.domain is not None:
             _write_domain(statistics.create_group(symbol), model.domain)
-    if potential.test_vectors is not None:
-        _write_test_vectors(
-            file.create_group(container.TEST_VECTORS), potential.test_vectors
+
+
+def _same_statistics(one: Potential, other: Potential) -> bool:
+    """Return whether two potentials saw the same training atoms, bit for bit."""
+    return one.descriptor.recipe == other.descriptor.recipe and all(
+        _same_bits(a, b)
+        for a, b in zip(
+            [one.shortest_st, *(model.domain for model in one.models)],
+            [other.shortest_st, *(model.domain for model in other.models)],
+            strict=True,
         )
+    )
+
+
+def _same_bits(a: Any, b: Any) -> bool:
+    """Return whether two arrays, numbers or dataclasses of them are the same."""
+    if a is b or type(a) is not type(b):
+        return a is b
+    if is_dataclass(a):
+        return all(
+            _same_bits(getattr(a, field.name), getattr(b, field.name))
+            for field in fields(a)
+        )
+    return np.asarray(a).tobytes() == np.asarray(b).tobytes()
 
 
 def _write_domain(group: h5py.Group, domain: Domain) -> None:
     write_statistics(group, domain.statistics)
+    if domain.whitening is None:
+        return
     writing.write_array(group, container.WHITENING, domain.whitening.matrix_ff)
     writing.write_attribute(group, container.DISTANCE_LOW, domain.low)
     writing.write_attribute(group, container.DISTANCE_HIGH, domain.high)
@@ -236,41 +305,81 @@ def _write_test_vectors(group: h5py.Group, vectors: TestVectors) -> None:
     writing.write_array(group, container.FORCES, vectors.F_nc)
 
 
-def _read(file: h5py.File) -> Potential:
-    descriptor = read_descriptor(file)
-    n_species = len(descriptor.species)
-    statistics = reading.read_group(file, container.STATISTICS)
-    networks = reading.read_group(file, container.NETWORKS)
+def read_potential(group: h5py.Group, first: Potential | None = None) -> Potential:
+    """Return the potential that `write_potential` wrote.
+
+    Raises
+    ------
+    FileFormatError
+        If it is damaged.
+    """
+    descriptor = read_descriptor(group)
+    if container.STATISTICS not in group and first is not None:
+        shortest_st, domains = _take_statistics(group, descriptor, first)
+    else:
+        shortest_st, domains = _read_statistics(group, descriptor)
+    networks = reading.read_group(group, container.NETWORKS)
     return Potential(
         descriptor=descriptor,
         reference_energies=reading.read_array(
-            file, container.REFERENCE_ENERGIES, (n_species,)
+            group, container.REFERENCE_ENERGIES, (len(descriptor.species),)
         ),
         models=tuple(
-            _read_model(networks, statistics, symbol, int(n_features))
-            for symbol, n_features in zip(
-                descriptor.species, descriptor.n_features_s, strict=True
+            _read_model(networks, symbol, int(n_features), domain)
+            for symbol, n_features, domain in zip(
+                descriptor.species, descriptor.n_features_s, domains, strict=True
             )
         ),
-        energy_shift=reading.read_attribute(file, container.ENERGY_SHIFT, float),
-        energy_scale=reading.read_attribute(file, container.ENERGY_SCALE, float),
-        shortest_st=reading.read_array(
-            statistics, container.SHORTEST, (n_species,) * 2, finite=False
-        ),
-        provenance=_read_json(file, container.PROVENANCE),
-        test_vectors=_read_test_vectors(file, descriptor.species),
+        energy_shift=reading.read_attribute(group, container.ENERGY_SHIFT, float),
+        energy_scale=reading.read_attribute(group, container.ENERGY_SCALE, float),
+        shortest_st=shortest_st,
+        provenance=_read_json(group, container.PROVENANCE),
+        test_vectors=_read_test_vectors(group, descriptor.species),
+        settings=reading.read_text(group, container.SETTINGS),
     )
 
 
-def _read_json(file: h5py.File, name: str) -> dict[str, Any]:
+def _take_statistics(
+    group: h5py.Group, descriptor: Descriptor, first: Potential
+) -> tuple[Array, list[Domain | None]]:
+    """Return those of the first member, which the file has only once."""
+    if descriptor.recipe != first.descriptor.recipe:
+        raise FileFormatError(
+            f"'{group.file.filename}', {group.name}: no {container.STATISTICS}, "
+            "expected some as its descriptor is not that of the first member"
+        )
+    return first.shortest_st, [model.domain for model in first.models]
+
+
+def _read_statistics(
+    group: h5py.Group, descriptor: Descriptor
+) -> tuple[Array, list[Domain | None]]:
+    """Return the shortest distances, and the domain of each species if it is known."""
+    statistics = reading.read_group(group, container.STATISTICS)
+    n_species = len(descriptor.species)
+    shortest_st = reading.read_array(
+        statistics, container.SHORTEST, (n_species,) * 2, finite=False
+    )
+    return shortest_st, [
+        _read_domain(reading.read_group(statistics, symbol), int(n_features))
+        if symbol in statistics
+        else None
+        for symbol, n_features in zip(
+            descriptor.species, descriptor.n_features_s, strict=True
+        )
+    ]
+
+
+def _read_json(group: h5py.Group, name: str) -> dict[str, Any]:
+    where = f"'{group.file.filename}', {group.name.rstrip('/')}/{name}"
     try:
-        value = json.loads(reading.read_text(file, name))
+        value = json.loads(reading.read_text(group, name))
     except (ValueError, RecursionError) as error:
-        raise FileFormatError(f"'{file.filename}', {name}: {error}") from None
+        raise FileFormatError(f"{where}: {error}") from None
     if not isinstance(value, dict):
-        raise FileFormatError(f"'{file.filename}', {name}: no JSON object")
+        raise FileFormatError(f"{where}: no JSON object")
     if _depth(value) > MAX_DEPTH:
-        raise FileFormatError(f"'{file.filename}', {name}: nested too deep")
+        raise FileFormatError(f"{where}: nested too deep")
     return value
 
 
@@ -283,12 +392,9 @@ def _depth(value: Any, above: int = 0) -> int:
 
 
 def _read_model(
-    networks: h5py.Group, statistics: h5py.Group, symbol: str, n_features: int
+    networks: h5py.Group, symbol: str, n_features: int, domain: Domain | None
 ) -> SpeciesModel:
     group = reading.read_group(networks, symbol)
-    domain = None
-    if symbol in statistics:
-        domain = _read_domain(reading.read_group(statistics, symbol), n_features)
     return SpeciesModel(
         shift_f=reading.read_array(group, container.FEATURE_SHIFT, (n_features,)),
         scale_f=reading.read_array(group, container.FEATURE_SCALE, (n_features,)),
@@ -323,6 +429,8 @@ def _read_network(group: h5py.Group, n_features: int) -> Network:
 
 def _read_domain(group: h5py.Group, n_features: int) -> Domain:
     statistics = read_statistics(group, n_features)
+    if container.WHITENING not in group:
+        return Domain(statistics)
     matrix_ff = reading.read_array(group, container.WHITENING, (n_features,) * 2)
     return Domain(
         statistics=statistics,
@@ -332,13 +440,15 @@ def _read_domain(group: h5py.Group, n_features: int) -> Domain:
     )
 
 
-def _read_test_vectors(file: h5py.File, species: tuple[str, ...]) -> TestVectors | None:
-    if container.TEST_VECTORS not in file:
+def _read_test_vectors(
+    parent: h5py.Group, species: tuple[str, ...]
+) -> TestVectors | None:
+    if container.TEST_VECTORS not in parent:
         return None
-    group = reading.read_group(file, container.TEST_VECTORS)
+    group = reading.read_group(parent, container.TEST_VECTORS)
     batch = read_batch(group, species)
     if not batch.n_structures:
-        raise FileFormatError(f"'{file.filename}': no structures in {group.name}")
+        raise FileFormatError(f"'{group.file.filename}': no structures in {group.name}")
     return TestVectors(
         batch,
         reading.read_array(group, container.ENERGY, (batch.n_structures,)),

@@ -9,7 +9,7 @@ import numpy as np
 
 from annpot.errors import AnnpotError
 from annpot.extrapolation import Finding
-from annpot.potential import Potential
+from annpot.predictor import Predictor
 from annpot.structures.structure import (
     Array,
     Integers,
@@ -21,7 +21,7 @@ from annpot.structures.structure import (
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a potential says of one structure."""
+    """What a potential or a committee says of one structure."""
 
     structure: Structure
     energy: float
@@ -42,10 +42,14 @@ class Prediction:
     """Squared Mahalanobis distance of each atom, in units of the training maximum."""
     reference_energy: float | None
     """From the file, eV."""
+    energy_std: float | None = None
+    """Standard deviation of the energy among the members of a committee, eV."""
+    forces_std_n: Array | None = None
+    """The same of the force on each atom, eV/angstrom."""
 
 
 def predict(
-    potential: Potential,
+    predictor: Predictor,
     structures: Iterable[Structure],
     *,
     forces: bool = True,
@@ -66,27 +70,27 @@ def predict(
     failure: AnnpotError | None = None
     try:
         for structure in structures:
-            check_species(structure, potential.species)
+            check_species(structure, predictor.species)
             batch.append(structure)
             size += len(structure)
             if size >= batch_atoms:
-                yield from _predict_batch(potential, batch, forces, stress)
+                yield from _predict_batch(predictor, batch, forces, stress)
                 batch, size = [], 0
     except AnnpotError as error:
         failure = error
     if batch:
-        yield from _predict_batch(potential, batch, forces, stress)
+        yield from _predict_batch(predictor, batch, forces, stress)
     if failure is not None:
         raise failure
 
 
 def _predict_batch(
-    potential: Potential, structures: list[Structure], forces: bool, stress: bool
+    predictor: Predictor, structures: list[Structure], forces: bool, stress: bool
 ) -> Iterator[Prediction]:
-    batch = stack(structures, potential.species)
-    result = potential.evaluate(batch, forces=forces, stress=stress)
-    assessment = potential.assess(result.features)
-    references = dict(zip(potential.species, potential.reference_energies, strict=True))
+    batch = stack(structures, predictor.species)
+    result = predictor.evaluate(batch, forces=forces, stress=stress)
+    assessment = predictor.assess(result.features)
+    references = dict(zip(predictor.species, predictor.reference_energies, strict=True))
     for s, structure in enumerate(structures):
         atoms = slice(batch.first_s[s], batch.first_s[s + 1])
         finding = None if assessment is None else assessment.findings[s]
@@ -104,6 +108,8 @@ def _predict_batch(
             level_n=None if assessment is None else assessment.level_n[atoms],
             distance_n=None if assessment is None else assessment.distance_n[atoms],
             reference_energy=_reference_energy(structure, references),
+            energy_std=None if result.E_std_s is None else float(result.E_std_s[s]),
+            forces_std_n=None if result.F_std_n is None else result.F_std_n[atoms],
         )
 
 

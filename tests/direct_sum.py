@@ -69,7 +69,10 @@ def angular_features(near, angular, weights):
         w = weights[tj] * weights[tk]
         w *= cutoff(rj, angular.cutoff) * cutoff(rk, angular.cutoff)
         if w:
-            sums += w * chebyshev(angular.order, Dj @ Dk / (rj * rk))
+            x = Dj @ Dk / (rj * rk)
+            sums += w * chebyshev(
+                angular.order, 2 * x / math.pi - 1 if angular.legacy else x
+            )
     return sums
 
 

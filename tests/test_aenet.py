@@ -17,6 +17,7 @@ from annpot.structures.structure import stack
 POTENTIALS = {
     "trained by aenet": ("15t-15t.nn", "15t-15t.predict.out.xz"),
     "trained by aenet-PyTorch": ("pytorch.nn.ascii", "pytorch.predict.out.xz"),
+    "made binary": ("pytorch.nn", "pytorch.predict.out.xz"),
     "symmetry functions": ("behler.nn", "behler.predict.out.xz"),
 }
 
@@ -31,8 +32,7 @@ def chebyshev():
 
 
 def symmetry_functions():
-    files = [aenet_files.read_network(DATA / f"{s}.behler.nn") for s in ("Ti", "O")]
-    return aenet_files.make_descriptor(files)
+    return aenet_files.read_potential("behler.nn").descriptor
 
 
 @pytest.mark.parametrize(
@@ -67,9 +67,7 @@ def test_features(make, file):
 @functools.cache
 def compare(networks, output):
     """Return structures, what annpot gives for them and what aenet printed."""
-    potential = aenet_files.make_potential(
-        DATA / f"Ti.{networks}", DATA / f"O.{networks}"
-    )
+    potential = aenet_files.read_potential(networks)
     predictions = aenet_files.read_predictions(DATA / output)
     structures = aenet_files.read_structures([p.name for p in predictions])
     batch = stack(structures, potential.species)
@@ -108,6 +106,14 @@ def test_atomic_energies(comparison):
     expected = np.concatenate([p.E_n for p in predictions])
     np.testing.assert_allclose(result.E_n, expected, rtol=1e-12)
     assert np.ptp(expected[result.features.atoms_s[0]]) > 0.05
+
+
+def test_nothing_extrapolates(comparison):
+    """The structures are of the training sets, whose ranges the files know."""
+    potential, _, result, _ = comparison
+    assessment = potential.assess(result.features)
+    assert not assessment.level_n.any()
+    assert np.isnan(assessment.distance_n).all()
 
 
 def test_forces(comparison):

@@ -7,10 +7,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from systems import DESCRIPTOR, SYSTEMS, aenet_descriptor
+from direct_sum import descriptor_features
+from systems import DESCRIPTOR, SYSTEMS, aenet_descriptor, stack_all
 
 from annpot.descriptors import Chebyshev, Descriptor, descriptor_from_dict
 from annpot.descriptors.chebyshev import (
+    LEGACY,
     MAX_CUTOFF,
     MAX_ORDER,
     Expansion,
@@ -29,6 +31,38 @@ def test_legendre_matrix_expands_chebyshev_polynomials(order):
     P_lx = np.polynomial.legendre.legvander(x, order).T
     T_ax = np.polynomial.chebyshev.chebvander(x, order).T
     np.testing.assert_allclose(M_al @ P_lx, T_ax, rtol=0, atol=2e-14)
+
+
+@pytest.mark.parametrize("order", [0, 1, 2, 7])
+def test_legendre_matrix_of_a_linear_argument(order):
+    x = np.linspace(-1.0, 1.0, 101)
+    P_lx = np.polynomial.legendre.legvander(x, order).T
+    T_ax = np.polynomial.chebyshev.chebvander(2 / np.pi * x - 1, order).T
+    M_al = legendre_matrix(order, *LEGACY)
+    np.testing.assert_allclose(M_al @ P_lx, T_ax, rtol=0, atol=1e-12 * abs(T_ax).max())
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_the_argument_of_old_versions_of_aenet(name):
+    structure = SYSTEMS[name]
+    old = replace(
+        DESCRIPTOR.parts[0],
+        angular_s=tuple(
+            replace(angular, legacy=True) for angular in DESCRIPTOR.parts[0].angular_s
+        ),
+    )
+    descriptor = descriptor_from_dict(json.loads(json.dumps(old.to_dict())))
+    assert descriptor == Descriptor((old,))
+    batch = stack([structure], descriptor.species)
+    features = descriptor.compute_features(batch, find_pairs(batch, descriptor.cutoffs))
+    for atoms, G_nf in zip(
+        features.atoms_s, features.blocks(features.G_f), strict=True
+    ):
+        for i, G_f in zip(atoms, G_nf, strict=True):
+            expected_f = descriptor_features(descriptor, structure, i)
+            np.testing.assert_allclose(
+                G_f, expected_f, rtol=0, atol=1e-11 * abs(expected_f).max(initial=1.0)
+            )
 
 
 def test_legendre_matrix_agrees_with_numpy():
@@ -149,6 +183,7 @@ BAD = {
     "cutoff null": ("radial", "cutoff", None),
     "radial order -1": ("angular", "radial_order", -1),
     "radial order text": ("angular", "radial_order", "2"),
+    "legacy text": ("angular", "legacy", "yes"),
     "too many features": ("angular", "radial_order", 99),
     "weight nan": ("channels", 1, {"Ti": 1.0, "O": float("nan")}),
     "weight infinite": ("channels", 1, {"Ti": 1.0, "O": float("inf")}),
@@ -185,3 +220,23 @@ def test_a_recipe_of_another_shape_is_an_error_of_the_file(central):
 def test_an_unknown_type_is_an_error_of_the_file(kind):
     with pytest.raises(FileFormatError, match="unknown"):
         descriptor_from_dict({"type": kind})
+
+
+def test_distances_alone():
+    """Also in the form of aenet, whose angular part is that without radial order."""
+    (part,) = DESCRIPTOR.parts
+    nothing = tuple(replace(a, order=-1) for a in part.angular_s)
+    alone = Descriptor((replace(part, angular_s=nothing),))
+    batch = stack_all()
+    features, expected = (
+        descriptor.compute_features(batch, find_pairs(batch, descriptor.cutoffs))
+        for descriptor in (alone, DESCRIPTOR)
+    )
+    for s, symbol in enumerate(alone.species):
+        labels = DESCRIPTOR.labels(symbol)
+        columns = [n for n, label in enumerate(labels) if label.startswith("radial")]
+        np.testing.assert_allclose(
+            features.blocks(features.G_f)[s],
+            expected.blocks(expected.G_f)[s][:, columns],
+            rtol=1e-13,
+        )

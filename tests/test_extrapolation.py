@@ -10,7 +10,7 @@ import systems
 from finite_difference import move
 from systems import DESCRIPTOR, SYSTEMS, stack_all
 
-from annpot.extrapolation import FAR_PAIR, assess, fit_domain
+from annpot.extrapolation import FAR_PAIR, Domain, assess, fit_domain
 from annpot.pairs import find_nearest, find_pairs
 
 NAMES = ["cubic", "skewed cell", "left-handed cell"]
@@ -194,6 +194,20 @@ def test_the_distance_sees_holes_inside_the_box():
         expected_n,
         rtol=1e-6,
     )
+
+
+def test_where_only_ranges_are_known_they_are_tested(training):
+    ranges = [Domain(domain.statistics) for domain in training[1]]
+    inside = assess_structures(training, training[0], domains=ranges)
+    assert not inside.level_n.any()
+    assert np.isnan(inside.distance_n).all()
+    unknown_st = np.full((2, 2), np.inf)
+    squeezed = [scaled(SYSTEMS[name], 0.8) for name in NAMES]
+    outside = assess_structures(
+        training, squeezed, domains=ranges, shortest_st=unknown_st
+    )
+    assert {finding.kind for finding in outside.findings} == {"range"}
+    assert all(finding.level == 2 for finding in outside.findings)
 
 
 def test_only_the_strange_structure_of_a_batch_is_flagged(training):

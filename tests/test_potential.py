@@ -13,7 +13,7 @@ from finite_difference import gradient, move
 from systems import DESCRIPTOR, STRUCTURES, SYSTEMS, stack_all
 
 from annpot.errors import FileFormatError
-from annpot.extrapolation import fit_domain
+from annpot.extrapolation import Domain, fit_domain
 from annpot.format import container
 from annpot.networks import ACTIVATIONS, initial_network
 from annpot.pairs import find_pairs
@@ -70,7 +70,8 @@ def standard_potential():
 def saved(tmp_path):
     """Return a file with the potential, and the potential."""
     potential = standard_potential().with_test_vectors(stack_all())
-    potential.save(tmp_path / "potential.h5", settings='{"seed": 1}')
+    potential = replace(potential, settings='{"seed": 1}')
+    potential.save(tmp_path / "potential.h5")
     return tmp_path / "potential.h5", potential
 
 
@@ -241,6 +242,7 @@ def test_a_saved_potential_is_the_same(saved):
     assert loaded.descriptor == potential.descriptor
     assert loaded.species == potential.species
     assert loaded.provenance == potential.provenance
+    assert loaded.settings == potential.settings
     assert loaded.energy_shift == potential.energy_shift
     assert loaded.energy_scale == potential.energy_scale
     np.testing.assert_array_equal(loaded.shortest_st, potential.shortest_st)
@@ -283,6 +285,20 @@ def test_a_potential_that_does_not_know_its_training_data(tmp_path):
     np.testing.assert_array_equal(
         result.E_s, standard_potential().evaluate(stack_all()).E_s
     )
+
+
+def test_a_potential_that_knows_ranges_only(tmp_path):
+    models = tuple(
+        replace(model, domain=Domain(model.domain.statistics))
+        for model in standard_potential().models
+    )
+    replace(standard_potential(), models=models).save(tmp_path / "potential.h5")
+    loaded = Potential.load(tmp_path / "potential.h5")
+    for model, expected in zip(loaded.models, models, strict=True):
+        assert model.domain.whitening is None
+        np.testing.assert_array_equal(
+            model.domain.statistics.max_f, expected.domain.statistics.max_f
+        )
 
 
 # Bad files: well-formed in the container's eyes, but not a potential.

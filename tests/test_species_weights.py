@@ -143,6 +143,27 @@ def test_the_size_with_a_channel_for_each_species_grows_linearly():
     ]
 
 
+def test_weights_may_depend_on_the_central_species():
+    settings = ChebyshevSettings(
+        weights="aenet",
+        angular={"radial_order": "auto", "order": 2},
+        central={
+            "Ti": {"weights": {"H": 0.5, "Ti": 2.0, "O": -3.0}},
+            "O": {"weights": [], "radial": {"order": 4}},
+        },
+    )
+    (part,) = make_descriptor([settings], ("H", "Ti", "O")).parts
+    alike = (1.0, 1.0, 1.0)
+    assert part.weights_sct == (
+        (alike, (-1.0, 0.0, 1.0)),
+        (alike, (0.5, 2.0, -3.0)),
+        (alike,),
+    )
+    # each as many functions of both distances as its channels allow
+    assert [angular.radial_order for angular in part.angular_s] == [5, 5, 5]
+    assert part.n_features_s.tolist() == [2 * 12 + 78 * 3, 2 * 12 + 78 * 3, 5 + 21 * 3]
+
+
 WRONG = {
     "no weight for O": ({"weights": {"Ti": 1.0}}, "no weight for O"),
     "stranger in weights": (
@@ -152,6 +173,10 @@ WRONG = {
     "stranger in central": (
         {"central": {"Fe": {}}},
         "descriptor.central: Fe is not among the species Ti, O",
+    ),
+    "stranger in weights of central": (
+        {"central": {"O": {"weights": {"Ti": 1.0, "O": 1.0, "Fe": 2.0}}}},
+        r"descriptor.central.O.weights: Fe is not among the species Ti, O",
     ),
     "too many features": (
         {"angular": {"order": 50, "radial_order": 40}},

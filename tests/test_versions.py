@@ -9,6 +9,7 @@ from pathlib import Path
 import h5py
 import pytest
 
+from annpot.committee import Committee
 from annpot.description import describe, verify_file
 from annpot.fingerprints import load_features, load_set
 from annpot.kernels import compilation
@@ -57,6 +58,25 @@ def test_a_potential_of_version_1_gives_what_it_gave():
     path = DATA / "potential-v1.h5"
     assert max(Potential.load(path).verify()) < 1e-9
     assert verify_file(path).force_deviation < 1e-9
+
+
+def test_the_layout_of_a_committee_is_that_of_version_1(made, tmp_path):
+    potential = Potential.load(made / "potential.h5")
+    Committee((potential, potential)).save(tmp_path / "committee.h5")
+    expected = layout(DATA / "committee-v1.h5")
+    assert layout(tmp_path / "committee.h5") == expected
+    assert "members/1/networks/O/weights 0" in expected
+    assert "members/1/statistics/O/whitening" not in expected
+
+
+def test_a_committee_of_version_1_gives_what_it_gave():
+    path = DATA / "committee-v1.h5"
+    committee = Committee.load(path)
+    assert max(committee.verify()) < 1e-9
+    assert verify_file(path).force_deviation < 1e-9
+    result = committee.evaluate(committee.members[0].test_vectors.batch)
+    # the members differ by 1 meV for each of 6 atoms
+    assert result.E_std_s[0] == pytest.approx(0.006 / 2**0.5, rel=1e-6)
 
 
 def test_compiled_kernels_are_not_kept_beyond_a_change(tmp_path, monkeypatch):

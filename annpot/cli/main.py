@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 
 import click
 
+from annpot.cli.convert import convert
 from annpot.cli.generate import generate
 from annpot.cli.info import info
 from annpot.cli.plot import plot
@@ -84,7 +85,7 @@ def annpot() -> None:
     """  # noqa: D301
 
 
-for command in (generate, train, predict, info, schema, plot):
+for command in (generate, train, predict, convert, info, schema, plot):
     annpot.add_command(command)
 
 

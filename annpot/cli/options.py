@@ -30,6 +30,15 @@ as_json = click.option(
     "--json", "as_json", is_flag=True, help="Print the result as JSON."
 )
 
+format_ = click.option(
+    "--format",
+    "format_",
+    help="Format of the files: xsf, runner (input.data) or ASE's name of it.",
+)
+units = click.option(
+    "--units", help="Units of files of format runner, e.g. bohr,hartree."
+)
+
 
 def load(
     path: Path | None, overrides: tuple[str, ...], options: dict[str, Any]

@@ -23,7 +23,8 @@ MAX_ORDERS = 10
 @click.option(
     "--index", default="0", show_default=True, help="Which structure of the file."
 )
-@click.option("--format", "format_", help="ASE's name of the format of the file.")
+@options.format_
+@options.units
 @click.option(
     "--orders",
     default="4,8,16,32,64",
@@ -50,6 +51,7 @@ def expansion(
     atom: int,
     index: str,
     format_: str | None,
+    units: str | None,
     orders: str,
     radial_cutoff: float | None,
     angular_cutoff: float | None,
@@ -71,7 +73,7 @@ def expansion(
     from annpot.plotting.expansion import figure_of_expansion
     from annpot.settings import ChebyshevSettings
 
-    structure = _structure(file, index, format_)
+    structure = _structure(file, index, format_, units)
     report.announce_compilation()
     defaults = ChebyshevSettings()
     cutoffs = (
@@ -111,13 +113,17 @@ def _radius(value: float | None, default: float) -> float:
     return value
 
 
-def _structure(file: Path, index: str, format_: str | None) -> Structure:
+def _structure(
+    file: Path, index: str, format_: str | None, units: str | None
+) -> Structure:
     from annpot.structures.reading import read_structures
     from annpot.structures.selection import parse_index
+    from annpot.units import parse_units
 
     if not isinstance(parse_index(index), int):
         raise InputError(f"index '{index}': the number of one structure expected")
-    return next(read_structures(file, index=index, format=format_))
+    parsed = None if units is None else parse_units(units)
+    return next(read_structures(file, index=index, format=format_, units=parsed))
 
 
 @click.command()
@@ -173,18 +179,17 @@ def basis(
 
 def _descriptor(file: Path | None, overrides: tuple[str, ...]) -> Descriptor:
     """Return the descriptor of a file in the annpot format, or of settings."""
-    import h5py
-
     from annpot.descriptors.building import make_descriptor
     from annpot.fingerprints import read_descriptor
-    from annpot.format.reading import open_checked
+    from annpot.format.container import FINGERPRINTS, POTENTIAL
+    from annpot.format.reading import is_annpot_file, open_checked
     from annpot.generation import find_species
     from annpot.settings import require_structures
 
-    if file is not None and h5py.is_hdf5(file):
+    if file is not None and is_annpot_file(file):
         if overrides:
             raise InputError(f"--set: settings expected, '{file}' has its descriptor")
-        with open_checked(file) as opened:
+        with open_checked(file, POTENTIAL, FINGERPRINTS) as opened:
             return read_descriptor(opened)
     loaded, path = options.load(file or options.DEFAULT_SETTINGS, overrides, {})
     if loaded.species is None:

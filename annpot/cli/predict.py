@@ -14,7 +14,7 @@ from annpot.cli import options
 @click.option(
     "-p",
     "--potential",
-    help="Potential to use.  [default: predict.potential, potential.h5]",
+    help="Potential or committee to use.  [default: predict.potential, potential.h5]",
 )
 @click.option(
     "--files-from",
@@ -22,7 +22,8 @@ from annpot.cli import options
     help="Read the names of files from this file, one per line; '-': standard input.",
 )
 @click.option("--index", default=":", show_default=True, help="Which of each file.")
-@click.option("--format", "format_", help="ASE's name of the format of the files.")
+@options.format_
+@options.units
 @click.option(
     "--on-error",
     type=click.Choice(["stop", "skip"]),
@@ -51,6 +52,7 @@ def predict(
     files_from: str | None,
     index: str,
     format_: str | None,
+    units: str | None,
     on_error: str,
     forces: bool | None,
     stress: bool | None,
@@ -63,6 +65,10 @@ def predict(
     """Predict energies and forces of the structures in FILES.
 
     FILES are structure files of any format, '-' reads their names from standard input.
+
+    A committee gives the means of its members and, last in each line, their standard
+    deviations: of the energy, meV/atom, and the largest of a force, meV/angstrom; with
+    --forces of the force on each atom, eV/angstrom.
     """
     loaded, _ = options.load(
         None,
@@ -81,31 +87,36 @@ def predict(
 
     from annpot.cli import report
     from annpot.cli.predictions import Predictions
-    from annpot.potential import Potential
+    from annpot.committee import Committee
     from annpot.prediction import predict as run
+    from annpot.predictor import load_predictor
     from annpot.structures.reading import Source, SourceFile, read_files
     from annpot.structures.selection import parse_index
     from annpot.structures.structure import check_species
+    from annpot.units import parse_units
 
     parse_index(index)
+    if units is not None:
+        parse_units(units)
     report.announce_compilation()
-    model = Potential.load(loaded.predict.potential)
+    predictor = load_predictor(loaded.predict.potential)
     skipped: list[str] = []
-    source = Source(tuple(names), index=index, format=format_)
+    source = Source(tuple(names), index=index, format=format_, units=units)
     found = [SourceFile(path, source) for path in read]
     structures = read_files(
         report.progress(found, "predict"),
         on_error="skip" if on_error == "skip" else "stop",
         skipped=skipped,
-        require=lambda structure: check_species(structure, model.species),
+        require=lambda structure: check_species(structure, predictor.species),
     )
     predictions = run(
-        model,
+        predictor,
         (structure for structure, _ in structures),
         stress=loaded.predict.stress or as_json or output is not None,
         batch_atoms=loaded.predict.batch_atoms,
     )
-    with Predictions(loaded.predict, as_json, output) as table:
+    spread = isinstance(predictor, Committee)
+    with Predictions(loaded.predict, as_json, output, spread) as table:
         for prediction in predictions:
             table.add(prediction)
     report.say_skipped(skipped)

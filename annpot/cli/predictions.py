@@ -25,12 +25,23 @@ MAX_WARNINGS = 20
 
 
 class Predictions:
-    """Prints predictions one by one, and a summary at the end."""
+    """Prints predictions one by one, and a summary at the end.
+
+    Parameters
+    ----------
+    spread
+        Whether they are those of a committee, with standard deviations.
+    """
 
     def __init__(
-        self, settings: PredictSettings, as_json: bool, output: Path | None
+        self,
+        settings: PredictSettings,
+        as_json: bool,
+        output: Path | None,
+        spread: bool,
     ) -> None:
         self._settings, self._as_json, self._output = settings, as_json, output
+        self._spread = spread
         self._stack = contextlib.ExitStack()
         self._write: Callable[[bytes], None] | None = None
         self._errors = RunningErrors()
@@ -47,6 +58,8 @@ class Predictions:
                 "# file frame atoms energy(eV) energy/atom(eV) "
                 "max_force(eV/angstrom) extrapolation dE(meV/atom) "
                 "force_rmse(meV/angstrom)"
+                + self._spread
+                * " energy_std(meV/atom) max_force_std(meV/angstrom)"
             )
         return self
 
@@ -97,7 +110,7 @@ class Predictions:
         click.echo(
             f"{structure.file} {structure.index} {n_atoms} {prediction.energy:.8f} "
             f"{prediction.energy / n_atoms:.8f} {largest:.6f} {level_of(prediction)} "
-            f"{' '.join(deviations)}"
+            f"{' '.join(deviations + _spread_of(prediction))}"
         )
         if settings.stress:
             stress_v = prediction.stress_v
@@ -110,6 +123,8 @@ class Predictions:
                     words += [f"{x:.8f}" for x in forces_nc[n]]
                 if settings.atomic_energies:
                     words.append(f"{prediction.atomic_energies[n]:.8f}")
+                if settings.forces and prediction.forces_std_n is not None:
+                    words.append(f"{prediction.forces_std_n[n]:.8f}")
                 click.echo(" ".join(words))
 
     def _collect_errors(self, prediction: Prediction) -> list[str]:
@@ -152,6 +167,15 @@ class Predictions:
                 click.echo(f"# {line}")
 
 
+def _spread_of(prediction: Prediction) -> list[str]:
+    """Return the standard deviations of a committee as words; none of a potential."""
+    energy_std, forces_std_n = prediction.energy_std, prediction.forces_std_n
+    if energy_std is None or forces_std_n is None:
+        return []
+    per_atom = energy_std / len(prediction.structure)
+    return [f"{1000 * per_atom:.3f}", f"{1000 * forces_std_n.max():.3f}"]
+
+
 def level_of(prediction: Prediction) -> str:
     """Return ``none``, ``low``, ``high`` or, without training data, ``unknown``."""
     if prediction.extrapolates is None:
@@ -181,6 +205,9 @@ def as_record(prediction: Prediction) -> dict[str, Any]:
         "atomic_energies": prediction.atomic_energies,
         "extrapolation": extrapolation,
     }
+    if prediction.energy_std is not None:
+        record["energy_std"] = prediction.energy_std
+        record["forces_std"] = prediction.forces_std_n
     references = {
         "energy": prediction.reference_energy,
         "forces": structure.forces_nc,
@@ -215,6 +242,10 @@ def write_extxyz(file: IO[str], prediction: Prediction) -> None:
     )
     if prediction.level_n is not None:
         atoms.set_array("extrapolation_level", prediction.level_n)
+    if prediction.energy_std is not None:
+        atoms.info["energy_std"] = prediction.energy_std
+    if prediction.forces_std_n is not None:
+        atoms.set_array("forces_std", prediction.forces_std_n)
     if prediction.reference_energy is not None:
         atoms.info["REF_energy"] = prediction.reference_energy
     if structure.forces_nc is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -97,11 +98,12 @@ def _save(potential: Potential, settings: Settings) -> Path:
     from annpot.cli import report
     from annpot.errors import AnnpotError
 
-    path, text = settings.train.output, settings.model_dump_json()
+    path = settings.train.output
+    potential = replace(potential, settings=settings.to_json())
     try:
-        potential.save(path, text)
+        potential.save(path)
     except AnnpotError as error:
         report.say(f"Error: {error}; trying the folder for temporary files")
         path = Path(tempfile.mkdtemp(prefix="annpot-")) / path.name
-        potential.save(path, text)
+        potential.save(path)
     return path

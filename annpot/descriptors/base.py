@@ -7,6 +7,7 @@ one after the other, and deals the chunks to threads.
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -177,6 +178,8 @@ class Descriptor:
     """One part or several, whose features follow each other for each atom."""
 
     parts: tuple[Part, ...]
+    more_cutoffs: tuple[float, ...] = ()
+    """Further shells of the pair list, which others need who share it."""
 
     @property
     def species(self) -> tuple[str, ...]:
@@ -186,7 +189,8 @@ class Descriptor:
     @cached_property
     def cutoffs(self) -> tuple[float, ...]:
         """Ascending cutoff radii in angstrom: the shells of the pair list."""
-        return tuple(sorted({cutoff for part in self.parts for cutoff in part.cutoffs}))
+        own = {cutoff for part in self.parts for cutoff in part.cutoffs}
+        return tuple(sorted(own.union(self.more_cutoffs)))
 
     @cached_property
     def n_features_s(self) -> Integers:
@@ -325,6 +329,11 @@ class Descriptor:
                 self.operators, features.states, strict=True
             )
         ]
+
+    @cached_property
+    def recipe(self) -> str:
+        """The recipe as JSON; the same for descriptors that compute the same."""
+        return json.dumps(self.to_dict())
 
     def to_dict(self) -> dict[str, Any]:
         """Return the recipe as JSON-ready dictionary, with its ``type``."""

@@ -14,6 +14,7 @@ from annpot.descriptors.species_weights import (
 )
 from annpot.errors import SettingsError
 from annpot.settings import AngularSettings, ChebyshevSettings, DescriptorSettings
+from annpot.settings.chebyshev import SpeciesWeights
 
 FUNCTIONS, MAX_RADIAL = 12, 6
 """Radial order 'auto': that many functions in all channels, and in one at most."""
@@ -66,12 +67,19 @@ def make_chebyshev(
     """
     check_known(list(settings.central), species, f"{where}.central")
     parts = [settings.parts(symbol) for symbol in species]
-    channels = _channels(settings, species, where)
+    common = _channels(settings, species, where)
+    weights_sct = tuple(
+        _channels_around(symbol, settings, species, where) or common
+        for symbol in species
+    )
     part = Chebyshev(
         species=species,
         radial_s=tuple(Expansion(radial.order, radial.cutoff) for radial, _ in parts),
-        angular_s=tuple(_angular(angular, len(channels)) for _, angular in parts),
-        weights_sct=(channels,) * len(species),
+        angular_s=tuple(
+            _angular(angular, len(channels))
+            for (_, angular), channels in zip(parts, weights_sct, strict=True)
+        ),
+        weights_sct=weights_sct,
         mixed=settings.angular.mixed,
     )
     try:
@@ -96,11 +104,23 @@ def _angular(settings: AngularSettings, n_channels: int) -> Expansion:
     return Expansion(settings.order, settings.cutoff, radial_order)
 
 
+Channels = tuple[tuple[float, ...], ...]
+"""Weight of each species in each channel."""
+
+
+def _channels_around(
+    symbol: str, settings: ChebyshevSettings, species: tuple[str, ...], where: str
+) -> Channels | None:
+    """Return the channels of one central species, if it has its own."""
+    override = settings.central.get(symbol)
+    if override is None or override.weights is None:
+        return None
+    return _given_channels(override.weights, species, f"{where}.central.{symbol}")
+
+
 def _channels(
     settings: ChebyshevSettings, species: tuple[str, ...], where: str
-) -> tuple[tuple[float, ...], ...]:
-    """Return the weights of the species in each channel."""
-    alike = (1.0,) * len(species)
+) -> Channels:
     if settings.weights == "auto":
         rows = principal_weights(species, settings.channels)
         return tuple(map(tuple, rows))
@@ -109,8 +129,15 @@ def _channels(
             tuple(float(s == t) for t in range(len(species)))
             for s in range(len(species))
         )
-    channels = [alike]
-    for weights in settings.weights:
+    return _given_channels(settings.weights, species, where)
+
+
+def _given_channels(
+    given: Sequence[SpeciesWeights], species: tuple[str, ...], where: str
+) -> Channels:
+    """Return a channel of all species alike, and those of the weights."""
+    channels = [(1.0,) * len(species)]
+    for weights in given:
         if isinstance(weights, str):
             channels.append(tuple(property_weights(weights, species)))
             continue

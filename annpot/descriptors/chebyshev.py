@@ -44,6 +44,9 @@ class Expansion:
     cutoff: float
     radial_order: int | None = None
     """Of the angular part: highest order n of ``phi_n``; None: as aenet."""
+    legacy: bool = False
+    """Of an angular part as aenet's: the polynomials' argument is that of aenet up to
+    version 2.0.3, ``2 cos(theta) / pi - 1``, which leaves out most of their domain."""
 
 
 def plain_and_weighted(weights_t: Sequence[float]) -> tuple[tuple[float, ...], ...]:
@@ -51,19 +54,25 @@ def plain_and_weighted(weights_t: Sequence[float]) -> tuple[tuple[float, ...], .
     return ((1.0,) * len(weights_t), tuple(weights_t))[: len(weights_t)]
 
 
-def legendre_matrix(order: int) -> Array:
-    """Return ``M_al`` with ``T_a = sum_l M_al P_l``; shape=(order + 1, order + 1).
+LEGACY = (2.0 / np.pi, -1.0)
+"""Slope and offset of the argument of aenet's polynomials up to version 2.0.3."""
+
+
+def legendre_matrix(order: int, slope: float = 1.0, offset: float = 0.0) -> Array:
+    """Return ``M_al`` with ``T_a(slope x + offset) = sum_l M_al P_l(x)``.
 
     From ``x P_l = [(l + 1) P_l+1 + l P_l-1] / (2 l + 1)`` in the recurrence of T_a; the
     way through powers of x would lose 5 digits at order 20.
+    shape=(order + 1, order + 1).
     """
     M_al = np.zeros((order + 1, order + 2))
-    M_al[0, 0] = 1.0
+    M_al[:1, 0] = 1.0
     l = np.arange(order + 1)  # noqa: E741
     for a in range(1, order + 1):
         shifted = np.zeros(order + 2)
         shifted[1:] += M_al[a - 1, :-1] * (l + 1) / (2 * l + 1)
         shifted[:-2] += M_al[a - 1, 1:-1] * l[1:] / (2 * l[1:] + 1)
+        shifted = slope * shifted + offset * M_al[a - 1]
         M_al[a] = shifted if a == 1 else 2 * shifted - M_al[a - 2]
     return np.ascontiguousarray(M_al[:, :-1])
 
@@ -192,8 +201,9 @@ class Chebyshev:
                 for l in range(l_max + 1)  # noqa: E741
             ]
         else:
+            M_al = legendre_matrix(max(l_max, 0), *(LEGACY if angular.legacy else ()))
             features = [
-                (c * stride + n_radial + a, c, legendre_matrix(l_max)[a])
+                (c * stride + n_radial + a, c, M_al[a])
                 for c in range(len(blocks))
                 for a in range(l_max + 1)
             ]
@@ -207,7 +217,7 @@ class Chebyshev:
             "central": {
                 symbol: {
                     "radial": {"order": radial.order, "cutoff": radial.cutoff},
-                    "angular": asdict(angular),
+                    "angular": _angular_recipe(angular),
                     "channels": [
                         dict(zip(self.species, weights_t, strict=True))
                         for weights_t in weights_ct
@@ -248,6 +258,13 @@ class Chebyshev:
         return part
 
 
+def _angular_recipe(angular: Expansion) -> dict[str, Any]:
+    recipe = asdict(angular)
+    if not angular.legacy:
+        del recipe["legacy"]
+    return recipe
+
+
 def _expansion(part: Mapping[str, Any]) -> Expansion:
     order, cutoff = part["order"], float(part["cutoff"])
     radial_order = part.get("radial_order")
@@ -259,7 +276,12 @@ def _expansion(part: Mapping[str, Any]) -> Expansion:
         raise ValueError(f"radial_order {radial_order!r}, expected 0 to {MAX_ORDER}")
     if not 0.0 < cutoff <= MAX_CUTOFF:
         raise ValueError(f"cutoff {cutoff!r}, expected up to {MAX_CUTOFF} angstrom")
-    return Expansion(order, cutoff, radial_order)
+    legacy = part.get("legacy", False)
+    if type(legacy) is not bool or (legacy and radial_order is not None):
+        raise ValueError(
+            f"legacy {legacy!r:.20}, expected true only without radial_order"
+        )
+    return Expansion(order, cutoff, radial_order, legacy)
 
 
 def _channels(

@@ -30,7 +30,7 @@ COMPLETE = "complete"
 # Text dataset of the root: an attribute could not hold more than 64 kB.
 SETTINGS = "settings"
 
-# Both kinds.
+# Sets and potentials.
 DESCRIPTOR = "descriptor"
 SPECIES = "species"
 REFERENCE_ENERGIES = "reference_energies"
@@ -52,6 +52,8 @@ WEIGHT = "weight"
 FILES, INDEX, GROUPS, SET = "file", "index", "group", "set"
 # Fingerprint sets.
 FEATURES = "features"
+# Committees.
+MEMBERS = "members"
 # Potentials.
 NETWORKS = "networks"
 ACTIVATIONS = "activations"
@@ -62,6 +64,9 @@ WHITENING = "whitening"
 DISTANCE_LOW, DISTANCE_HIGH = "distance_low", "distance_high"
 PROVENANCE = "provenance"
 TEST_VECTORS = "test_vectors"
+
+# Text datasets, not attributes, that hold JSON: objects in the text form of a file.
+JSON_TEXTS = (SETTINGS, DESCRIPTOR, PROVENANCE)
 
 FORMAT_NAME = "annpot"
 UNITS_TEXT = "energy eV, length angstrom"
@@ -78,14 +83,30 @@ class Kind(NamedTuple):
 
 FINGERPRINTS = "fingerprints"
 POTENTIAL = "potential"
+COMMITTEE = "committee"
 KINDS = {
     FINGERPRINTS: Kind("a fingerprint set", "annpot generate"),
     POTENTIAL: Kind("a potential", "annpot train"),
+    COMMITTEE: Kind("a committee of potentials", "annpot convert"),
 }
 
 MAX_OBJECTS = 10_000
-_NAME = re.compile(r"[\w.+ -]{1,200}", re.ASCII)
+MAX_ATTRIBUTES = 100
+MAX_ATTRIBUTE_BYTES = 64 * 1024
+MAX_RANK = 8
+NAME = re.compile(r"[\w.+ -]{1,200}", re.ASCII)
 _BLOCK_BYTES = 16 * 2**20
+
+
+def check_version(name: str, version: int) -> None:
+    """Check that a file is of a version that this annpot reads."""
+    if version > NEWEST_VERSION:
+        raise FileFormatError(
+            f"'{name}' was written by annpot format version {version}, this annpot "
+            f"reads up to {NEWEST_VERSION}: please upgrade annpot"
+        )
+    if version < 1:
+        raise FileFormatError(f"'{name}': there is no annpot format version {version}")
 
 
 def iterate_objects(file: h5py.File) -> Iterator[h5py.Group | h5py.Dataset]:
@@ -116,7 +137,7 @@ def iterate_objects(file: h5py.File) -> Iterator[h5py.Group | h5py.Dataset]:
 
 def _follow_link(group: h5py.Group, name: str) -> h5py.Group | h5py.Dataset:
     where = f"'{group.file.filename}', {name!a:.200} in {group.name}"
-    if not _NAME.fullmatch(name):
+    if not NAME.fullmatch(name):
         raise FileFormatError(f"{where}: not a name of the annpot format")
     if not isinstance(group.get(name, getlink=True), h5py.HardLink):
         raise FileFormatError(f"{where}: a soft or external link, which is not allowed")

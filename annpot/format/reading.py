@@ -18,14 +18,11 @@ import numpy as np
 import numpy.typing as npt
 
 from annpot.errors import FileFormatError
-from annpot.format import container
+from annpot.format import container, text_reading
 
 Shape = tuple[int | None, ...]
 _Scalar = TypeVar("_Scalar", str, bool, int, float)
 
-_MAX_ATTRIBUTES = 100
-_MAX_ATTRIBUTE_BYTES = 64 * 1024
-_MAX_RANK = 8
 _MAX_CHUNK_BYTES = 64 * 2**20
 # A tiny compressed file can unfold to petabytes: in memory, all datasets together may
 # take this many bytes, and this many times the size of the file on top.
@@ -48,26 +45,43 @@ _H5PY_ERRORS = (OSError, RuntimeError, LookupError, ValueError, TypeError, Memor
 
 
 @contextlib.contextmanager
-def open_checked(path: Path, kind: str | None = None) -> Iterator[h5py.File]:
-    """Open a complete file in the annpot format, of ``kind`` if given, for reading."""
+def open_checked(path: Path, *kinds: str) -> Iterator[h5py.File]:
+    """Open a complete file in the annpot format, of one of ``kinds`` if any are given.
+
+    Messages tell how to make the first of them.
+    """
     with _damage_named(f"'{path}'"):
         if not path.exists():
-            hint = f": '{container.KINDS[kind].command}' makes one" if kind else ""
+            hint = f": '{container.KINDS[kinds[0]].command}' makes one" if kinds else ""
             raise FileFormatError(f"'{path}': no such file{hint}")
         if not path.is_file():
             raise FileFormatError(f"'{path}' is not a file")
         path.open("rb").close()  # here the system says best why it may not be read
-        if not h5py.is_hdf5(path):
-            raise FileFormatError(f"'{path}' is not an annpot file (HDF5 expected)")
-        file = h5py.File(path, "r", locking="best-effort")
+        file = _open(path)
     try:
         with _damage_named(f"'{path}'"):
             _check_version(file)
             _check_safety(file)
-            _check_header(file, kind)
+            _check_header(file, kinds)
         yield file
     finally:
         file.close()
+
+
+def is_annpot_file(path: Path) -> bool:
+    """Return whether a file is in the annpot format, or at least in HDF5."""
+    try:
+        return h5py.is_hdf5(path) or text_reading.is_annpot_text(path)
+    except OSError:  # who opens it gets the reason
+        return False
+
+
+def _open(path: Path) -> h5py.File:
+    if h5py.is_hdf5(path):
+        return h5py.File(path, "r", locking="best-effort")
+    if text_reading.is_text(path):
+        return text_reading.open_text(path)
+    raise FileFormatError(f"'{path}' is not an annpot file (HDF5 or JSON expected)")
 
 
 @contextlib.contextmanager
@@ -89,25 +103,21 @@ def _check_version(file: h5py.File) -> None:
     if read_attribute(file, container.FORMAT, str) != container.FORMAT_NAME:
         raise FileFormatError(f"{name} is an HDF5 file, but not an annpot file")
     version = read_attribute(file, container.VERSION, int)
-    if version > container.NEWEST_VERSION:
-        raise FileFormatError(
-            f"{name} was written by annpot format version {version}, this annpot reads "
-            f"up to {container.NEWEST_VERSION}: please upgrade annpot"
-        )
-    if version < 1:
-        raise FileFormatError(f"{name}: there is no annpot format version {version}")
+    container.check_version(file.filename, version)
 
 
-def _check_header(file: h5py.File, wanted: str | None) -> None:
+def _check_header(file: h5py.File, wanted: tuple[str, ...]) -> None:
     name = f"'{file.filename}'"
     kind = read_attribute(file, container.KIND, str)
     if kind not in container.KINDS:
         raise FileFormatError(f"{name} is of an unknown kind, {kind!a:.50}")
-    if wanted is not None and kind != wanted:
-        noun, command = container.KINDS[wanted]
+    if wanted and kind not in wanted:
+        noun, command = container.KINDS[wanted[0]]
+        way = f"'{command}' makes one"
+        if kind == container.COMMITTEE and container.POTENTIAL in wanted:
+            way = "'annpot convert COMMITTEE --member 0 OUT' takes one out"
         raise FileFormatError(
-            f"{name} is {container.KINDS[kind].noun}, expected {noun}: "
-            f"'{command}' makes one"
+            f"{name} is {container.KINDS[kind].noun}, expected {noun}: {way}"
         )
     units = read_attribute(file, container.UNITS, str)
     if units != container.UNITS_TEXT:
@@ -125,7 +135,7 @@ def _check_safety(file: h5py.File) -> None:
     """Refuse a file that is dangerous to read, by what it says about its content."""
     free = _FREE_BYTES + _MAX_EXPANSION * Path(file.filename).stat().st_size
     for item in container.iterate_objects(file):
-        if len(item.attrs) > _MAX_ATTRIBUTES:
+        if len(item.attrs) > container.MAX_ATTRIBUTES:
             raise FileFormatError(
                 f"'{file.filename}', {item.name}: too many attributes"
             )
@@ -147,7 +157,7 @@ def _check_attribute(item: h5py.Group | h5py.Dataset, name: str) -> None:
     if attribute.shape is None:
         raise FileFormatError(f"{where}: no value")
     size = attribute.dtype.itemsize * math.prod(attribute.shape)
-    if size > _MAX_ATTRIBUTE_BYTES:
+    if size > container.MAX_ATTRIBUTE_BYTES:
         raise FileFormatError(f"{where}: {size} bytes, at most 64 kB are allowed")
 
 
@@ -163,8 +173,10 @@ def _check_dataset(dataset: h5py.Dataset) -> None:
     if not _FILTERS.issuperset(filters):
         raise FileFormatError(f"{where}: a filter that is not allowed, of {filters}")
     _check_dtype(dataset.dtype, where)
-    if dataset.shape is None or dataset.ndim > _MAX_RANK:
-        raise FileFormatError(f"{where}: between 0 and {_MAX_RANK} axes expected")
+    if dataset.shape is None or dataset.ndim > container.MAX_RANK:
+        raise FileFormatError(
+            f"{where}: between 0 and {container.MAX_RANK} axes expected"
+        )
     if math.prod(dataset.chunks or ()) * dataset.dtype.itemsize > _MAX_CHUNK_BYTES:
         raise FileFormatError(f"{where}: chunks of {dataset.chunks} are too large")
 

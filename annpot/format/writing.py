@@ -17,11 +17,15 @@ import numpy.typing as npt
 
 from annpot.errors import AnnpotError
 from annpot.format import container
+from annpot.format.text_writing import iterate_text
 from annpot.version import __version__
 
 # Measured: 64 kB to 1 MB make no difference in speed; a small set stays small. Gzip
 # would save 10-15 % of coordinates or fingerprints and make writing ten times slower.
 _CHUNK_BYTES = 64 * 1024
+
+TEXT_SUFFIX = ".json"
+"""A small file whose name ends so is written in its text form."""
 
 _ADVICE = {
     errno.ENOENT: "please make the folder first",
@@ -59,6 +63,7 @@ def create(
         rows after the last flush may read as zeros if the disk was full.
     in_memory
         For small files: HDF5, which is noisy about a full disk, writes to memory only.
+        If the name ends with `TEXT_SUFFIX`, they are written in their text form.
     """
     target = path.resolve()  # a symbolic link stays, the file behind it is replaced
     unique = f".{os.getpid()}" if in_memory else ""  # HDF5 locks what it has open
@@ -74,8 +79,7 @@ def create(
             write_attribute(file, container.COMPLETE, True)
             file.flush()
         if in_memory:
-            with errors_naming(path):
-                partial.write_bytes(file.id.get_file_image())
+            _write_out(file, partial, path)
     except BaseException:
         _abandon(file)
         if not keep_partial:
@@ -86,6 +90,34 @@ def create(
         _sync(partial)
         os.replace(partial, target)
         _sync(target.parent)
+
+
+def save(file: h5py.File, path: Path) -> None:
+    """Write all that an open file holds, header and digest as they are.
+
+    In the text form if the name ends with ``.json``; for small files.
+    """
+    target = path.resolve()
+    partial = target.with_name(f"{target.name}.{os.getpid()}.partial")
+    _check_replaceable(path, target)
+    try:
+        _write_out(file, partial, path)
+        with errors_naming(path):
+            _sync(partial)
+            os.replace(partial, target)
+            _sync(target.parent)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+
+
+def _write_out(file: h5py.File, partial: Path, path: Path) -> None:
+    with errors_naming(path):
+        if path.suffix.lower() == TEXT_SUFFIX:
+            with partial.open("w", encoding="ascii", newline="\n") as text:
+                text.writelines(iterate_text(file))
+        else:
+            partial.write_bytes(file.id.get_file_image())
 
 
 def _check_replaceable(path: Path, target: Path) -> None:
@@ -254,10 +286,11 @@ def _text_dtype(raw: bytes) -> np.dtype[np.bytes_]:
 
 
 def _join(strings: Iterable[str]) -> npt.NDArray[np.uint8]:
-    raws = [_encode(string) for string in strings]
-    if any(b"\0" in raw for raw in raws):
+    texts = [*strings, ""]
+    joined = "\0".join(texts)
+    if joined.count("\0") >= len(texts):
         raise ValueError("a text with a NUL cannot be written")
-    return np.frombuffer(b"".join(raw + b"\0" for raw in raws), np.uint8)
+    return np.frombuffer(_encode(joined), np.uint8)
 
 
 def check_writable(path: Path) -> None:

@@ -64,37 +64,70 @@ def parse_number(text_b: Any, at: int) -> tuple[int, float]:
 
 
 @compiled()
-def parse_rows(
-    text_b: Any, at: int, largest: float, name_r: Any, x_rk: Any
-) -> tuple[int, bool]:
-    """Set the numbers ``x_rk`` of the rows at ``at``, and the names before them.
+def _read_name(text_b: Any, at: int) -> tuple[int, int]:
+    """Return the offset behind the word at ``at``, and its last seven bytes."""
+    name = 0
+    while text_b[at] > BLANK:
+        name = (name << 8 | text_b[at]) & 0xFFFFFFFFFFFFFF
+        at += 1
+    return at, name
 
-    There are none if ``name_r`` is empty; else it takes the last four bytes of each as
-    an integer. Return the offset behind the rows, -1 if anything is unusual or a number
-    not below ``largest``, and whether some are NaN, see `parse_number`.
+
+@compiled()
+def _skip_blanks(text_b: Any, at: int) -> int:
+    while text_b[at] == BLANK or text_b[at] == TAB:
+        at += 1
+    return at
+
+
+@compiled()
+def parse_rows(
+    text_b: Any, at: int, largest: float, name_columns: Any, name_ra: Any, x_rk: Any
+) -> tuple[int, bool]:
+    """Set the names ``name_ra`` and the numbers ``x_rk`` of the rows at ``at``.
+
+    Names stand in the ``name_columns``, ascending, numbers in all others; the last
+    seven bytes of a name are taken as an integer. Return the offset behind the rows, -1
+    if anything is unusual or a number not below ``largest``, and whether some are NaN,
+    see `parse_number`.
     """
     inexact = False
     for r in range(len(x_rk)):
         if at >= len(text_b):
             return -1, False
-        for k in range(-1 if len(name_r) else 0, x_rk.shape[1]):
-            while text_b[at] == BLANK or text_b[at] == TAB:
-                at += 1
-            if k < 0:
-                name = 0
-                while text_b[at] > BLANK:
-                    name = (name << 8 | text_b[at]) & 0xFFFFFFFF
-                    at += 1
-                name_r[r] = name
+        a = 0
+        for column in range(len(name_columns) + x_rk.shape[1]):
+            at = _skip_blanks(text_b, at)
+            if a < len(name_columns) and column == name_columns[a]:
+                at, name_ra[r, a] = _read_name(text_b, at)
+                a += 1
                 continue
             at, number = parse_number(text_b, at)
             if at < 0 or text_b[at] > BLANK or abs(number) >= largest:
                 return -1, False
-            x_rk[r, k] = number
+            x_rk[r, column - a] = number
             inexact |= number != number
-        while text_b[at] == BLANK or text_b[at] == TAB:
-            at += 1
+        at = _skip_blanks(text_b, at)
         if text_b[at] != NEWLINE:
             return -1, False
         at += 1
     return at, inexact
+
+
+@compiled()
+def count_rows(text_b: Any, at: int, word_b: Any) -> int:
+    """Return how many of the lines from ``at`` on begin with a word, in a row."""
+    n_rows = 0
+    while at < len(text_b):
+        at = _skip_blanks(text_b, at)
+        for byte in word_b:
+            if text_b[at] != byte:
+                return n_rows
+            at += 1
+        if text_b[at] > BLANK:
+            return n_rows
+        while text_b[at] != NEWLINE:
+            at += 1
+        at += 1
+        n_rows += 1
+    return n_rows

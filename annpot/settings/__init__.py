@@ -6,6 +6,7 @@ from annpot.settings.loading import (
     load_settings,
     locate,
     read_override,
+    read_settings,
     require_structures,
 )
 from annpot.settings.models import (
@@ -40,6 +41,7 @@ __all__ = [
     "load_settings",
     "locate",
     "read_override",
+    "read_settings",
     "require_structures",
     "settings_reference",
 ]

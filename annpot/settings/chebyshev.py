@@ -66,6 +66,10 @@ class CentralOverride(Section):
     """What differs in descriptor.radial."""
     angular: AngularOverride = AngularOverride()
     """What differs in descriptor.angular."""
+    weights: Annotated[tuple[SpeciesWeights, ...], as_items] | None = Field(
+        default=None, examples=[[{"Ti": 1.0, "O": -1.0}]]
+    )
+    """Replaces descriptor.weights."""
 
 
 class ChebyshevSettings(Section):
@@ -93,7 +97,7 @@ class ChebyshevSettings(Section):
     central: Mapping[Symbol, CentralOverride] = Field(
         default={}, examples=[{"O": {"radial": {"cutoff": 5.0}}}]
     )
-    """Other orders or cutoffs for atoms of some species."""
+    """Other orders, cutoffs or weights for atoms of some species."""
 
     def parts(self, symbol: str) -> tuple[RadialSettings, AngularSettings]:
         """Return the radial and angular settings of central species ``symbol``."""

@@ -65,7 +65,17 @@ def load_document(path: Path) -> Document:
     InputError
         If the file cannot be read or holds anything but one YAML mapping.
     """
-    text = _read(path)
+    return read_document(_read(path), str(path))
+
+
+def read_document(text: str, name: str) -> Document:
+    """Return the mapping in a YAML text, called ``name`` in messages.
+
+    Raises
+    ------
+    InputError
+        If it is anything but one YAML mapping.
+    """
     try:
         node = _compose(text)
         if node is None:
@@ -77,7 +87,7 @@ def load_document(path: Path) -> Document:
         builder.document.values = builder.build(node, ())
         return builder.document
     except _RefusedError as refused:
-        where = path if refused.line is None else f"{path}, line {refused.line}"
+        where = name if refused.line is None else f"{name}, line {refused.line}"
         raise InputError(f"{where}: {refused.text}") from None
 
 

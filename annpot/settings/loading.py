@@ -19,6 +19,7 @@ from annpot.settings.document import (
     Problem,
     load_document,
     parse_value,
+    read_document,
 )
 from annpot.settings.models import Settings, StructureGroup
 from annpot.settings.problems import dotted, problems_of
@@ -49,7 +50,26 @@ def load_settings(
         With one line for each problem, if there are any.
     """
     document = Document() if path is None else load_document(path)
-    options = {tuple(key.split(".")): value for key, value in (overrides or {}).items()}
+    name = "settings" if path is None else str(path)
+    return _validate(document, name, overrides or {})
+
+
+def read_settings(text: str, name: str) -> Settings:
+    """Return the settings in a YAML text, called ``name`` in messages.
+
+    Raises
+    ------
+    InputError
+        With one line for each problem, if there are any.
+    """
+    return _validate(read_document(text, name), name, {})
+
+
+def _validate(
+    document: Document, name: str, overrides: Mapping[str, object]
+) -> Settings:
+    """Return the settings in a document, whose values are changed to the overrides."""
+    options = {tuple(key.split(".")): value for key, value in overrides.items()}
     problems = list(document.problems)
     for option, value in options.items():
         hindrance = _override(document.values, option, value)
@@ -60,7 +80,7 @@ def load_settings(
     except ValidationError as error:
         problems += problems_of(error, document.values)
     if problems:
-        raise InputError(_report(problems, _Sources(path, document.lines, options)))
+        raise InputError(_report(problems, _Sources(name, document.lines, options)))
     return settings
 
 
@@ -78,7 +98,8 @@ def locate(
     key = tuple(int(number) if number else name for number, name in words)
     document = Document() if path is None else load_document(path)
     given = [tuple(option.split(".")) for option in options]
-    sources = _Sources(path, document.lines, given)
+    name = "settings" if path is None else str(path)
+    sources = _Sources(name, document.lines, given)
     return InputError(sources.locate(Problem(key, error.text))[1])
 
 
@@ -132,13 +153,9 @@ def _override(values: dict[str, Any], option: OptionPath, value: object) -> str 
 class _Sources:
     """Where values come from: the file's lines, and the options."""
 
-    path: Path | None
+    name: str
     lines: Mapping[KeyPath, int]
     options: Collection[OptionPath]
-
-    @property
-    def name(self) -> str:
-        return "settings" if self.path is None else str(self.path)
 
     def locate(self, problem: Problem) -> tuple[float, str]:
         """Return the line, infinite for options, and 'file, line n: key: text'."""

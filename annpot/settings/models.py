@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
@@ -24,6 +25,7 @@ from annpot.settings.values import (
     Ratio,
     Share,
     Symbol,
+    UnitsName,
     as_bytes,
     as_groups,
     as_list,
@@ -31,6 +33,7 @@ from annpot.settings.values import (
     as_seconds,
     as_species,
     as_text,
+    as_units,
 )
 
 
@@ -47,14 +50,21 @@ class StructureGroup(Section):
     index: Index = Field(default=":", examples=["::10"])
     """Which structures of a file with many: ':' all, -1 the last, '::10' each tenth."""
     format: str | None = Field(default=None, min_length=1, examples=["extxyz"])
-    """Format of the files, a name that ASE knows; null: recognised from the file."""
+    """Format of the files: xsf, runner (input.data of RuNNer and n2p2) or a name that
+    ASE knows; null: recognised from the file."""
+    units: Annotated[UnitsName | None, as_units] = Field(
+        default=None, examples=["bohr,hartree"]
+    )
+    """Units of length and energy of the files, needed for format runner, which does not
+    tell them, and only there: angstrom, bohr or nm, and ev, hartree, rydberg, kcal/mol
+    or kj/mol."""
     group: Annotated[str | None, as_text] = Field(default=None, examples=["surfaces"])
     """Name under which the errors of these structures are listed; null: none."""
     set: Literal["train", "validation", "test"] | None = Field(
         default=None, examples=["test"]
     )
     """Use all these structures for training, validation or testing; null: they are
-    split at random."""
+    split at random, unless the file says it (set=train, set=test in input.data)."""
     weight: Positive = 1.0
     """Factor on what these structures contribute to the loss, without unit."""
 
@@ -105,8 +115,9 @@ class AdamSettings(Section):
 
 Layers = tuple[Count, ...]
 Activation = Literal[
-    "linear", "tanh", "sigmoid", "softplus", "silu", "gaussian", "mtanh", "twist"
-]
+    "linear", "tanh", "sigmoid", "softplus", "silu", "gaussian", "mtanh", "twist",
+    "relu", "cosine", "exponential", "square",
+]  # fmt: skip
 
 
 class TrainSettings(Section):
@@ -120,7 +131,7 @@ class TrainSettings(Section):
     input: FileName = Path("fingerprints.h5")
     """The set of fingerprints to read, relative to the working directory."""
     output: FileName = Path("potential.h5")
-    """The potential to write, relative to the working directory."""
+    """The potential to write, relative to the working directory; *.json: as text."""
     log: FileName = Path("train.log")
     """The table of errors to write, one line per epoch."""
     seed: Natural = 0
@@ -197,7 +208,7 @@ class PredictSettings(Section):
     """What 'annpot predict' does: from structure files to energies."""
 
     potential: FileName = Path("potential.h5")
-    """The potential to read, relative to the working directory."""
+    """The potential or committee to read, relative to the working directory."""
     forces: bool = False
     """Also give the forces, eV/angstrom."""
     stress: bool = False
@@ -234,3 +245,7 @@ class Settings(Section):
     """What 'annpot train' does."""
     predict: PredictSettings = PredictSettings()
     """What 'annpot predict' does."""
+
+    def to_json(self) -> str:
+        """Return the text that files keep: all keys, as `json.dumps` writes them."""
+        return json.dumps(self.model_dump(mode="json"))

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import re
-import textwrap
 from collections.abc import Iterator
-from typing import Any
 
 from annpot.settings.document import KeyPath
+from annpot.settings.flow import comment_lines, yaml_of
 from annpot.settings.problems import dotted
 from annpot.settings.schema import Schema, children, describe, find, forms, own_sections
 
@@ -72,9 +69,7 @@ def _doc(schema: Schema) -> str:
 def _table(path: KeyPath, section: Schema) -> str:
     rows = ["| key | value | default | meaning |", "|---|---|---|---|"]
     for name, schema in children(section).items():
-        default = (
-            f"`{_yaml_of(schema['default'])}`" if "default" in schema else "needed"
-        )
+        default = f"`{yaml_of(schema['default'])}`" if "default" in schema else "needed"
         if own_sections(schema):
             default = "see below"
         cells = [f"`{name}`", describe(schema), default, _doc(schema)]
@@ -95,14 +90,7 @@ def commented_yaml() -> str:
 def _entry(name: str, schema: Schema, indent: int) -> Iterator[str]:
     """Yield the lines of one key: what it means, then its default or an example."""
     pad = " " * indent
-    yield from textwrap.wrap(
-        _doc(schema),
-        width=88,
-        initial_indent=f"{pad}# ",
-        subsequent_indent=f"{pad}# ",
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
+    yield from comment_lines(_doc(schema), pad)
     sections = own_sections(schema)
     for other in sections[1:]:
         kind = _kind_of(other)
@@ -116,9 +104,9 @@ def _entry(name: str, schema: Schema, indent: int) -> Iterator[str]:
     elif schema.get("default") in (None, {}):
         example = schema["examples"][0]
         mark = "" if "default" not in schema else "#"
-        yield f"{pad}{mark}{name}: {_yaml_of(example)}"
+        yield f"{pad}{mark}{name}: {yaml_of(example)}"
     else:
-        yield f"{pad}{name}: {_yaml_of(schema['default'])}"
+        yield f"{pad}{name}: {yaml_of(schema['default'])}"
 
 
 def _list_of_sections(schema: Schema) -> dict[str, Schema]:
@@ -141,15 +129,3 @@ def _as_list_item(keys: dict[str, Schema], indent: int) -> Iterator[str]:
             lines[n] = " " * indent + "- " + line.lstrip()
             break
     return iter(lines)
-
-
-def _yaml_of(value: Any) -> str:
-    """Return ``value`` as YAML in one line."""
-    if isinstance(value, dict):
-        inner = (f"{key}: {_yaml_of(item)}" for key, item in value.items())
-        return "{" + ", ".join(inner) + "}"
-    if isinstance(value, list):
-        return "[" + ", ".join(map(_yaml_of, value)) + "]"
-    if isinstance(value, str) and re.fullmatch(r"[A-Za-z][\w./*-]*", value):
-        return value
-    return json.dumps(value)

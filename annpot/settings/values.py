@@ -14,7 +14,8 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from annpot.elements import SYMBOLS
-from annpot.errors import did_you_mean
+from annpot.errors import InputError, did_you_mean
+from annpot.units import parse_units
 
 Name = TypeVar("Name", str, Path)
 
@@ -90,8 +91,22 @@ def _check_index(index: str) -> str:
     return index
 
 
+def _check_units(text: str) -> str:
+    try:
+        return str(parse_units(text))
+    except InputError as error:
+        raise ValueError(str(error)) from None
+
+
 def _integer_as_text(value: Any) -> Any:
     return str(value) if type(value) is int else value
+
+
+def _words_as_text(value: Any) -> Any:
+    """Return 'bohr,hartree' for [bohr, hartree]; braces in YAML need a list."""
+    if isinstance(value, list | tuple) and all(isinstance(v, str) for v in value):
+        return ",".join(value)
+    return value
 
 
 def _text_as_list(value: Any) -> Any:
@@ -181,6 +196,9 @@ Symbol = Annotated[str, AfterValidator(_check_symbol)]
 FileName = Annotated[Path, BeforeValidator(_refuse_empty), AfterValidator(_refuse_nul)]
 Pattern = Annotated[str, Field(min_length=1), AfterValidator(_refuse_nul)]
 
+UnitsName = Annotated[str, AfterValidator(_check_units)]
+
+as_units = Shorthand(_words_as_text, ({"type": "array", "items": {"type": "string"}},))
 as_text = Shorthand(_integer_as_text, ({"type": "integer"},))
 as_list = Shorthand(_text_as_list, ({"type": "string"},))
 as_items = Shorthand(_item_as_list, one_item=True)

@@ -25,6 +25,7 @@ OPENERS: dict[str, Callable[[Path], BinaryIO]] = {
     ".bz2": lambda path: cast(BinaryIO, bz2.open(path, "rb")),
     ".xz": lambda path: cast(BinaryIO, lzma.open(path, "rb")),
 }
+PACKED = tuple(OPENERS)
 DAMAGE = (tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError)
 """What the libraries raise when an archive is damaged, truncated or absent."""
 
@@ -49,6 +50,21 @@ def read_content(path: Path) -> bytes:
             content = packed.read(LARGEST_FILE + 1)
     _check_size(len(content), str(path))
     return content
+
+
+def read_start(path: Path, n_bytes: int) -> bytes:
+    """Return the first bytes of the file ``path``, uncompressed; none if there is none.
+
+    What is wrong with a file is told when it is read as a whole.
+    """
+    if not path.is_file():
+        return b""
+    opener = OPENERS.get(path.suffix.lower())
+    try:
+        with open(path, "rb") if opener is None else opener(path) as file:
+            return file.read(n_bytes)
+    except DAMAGE:
+        return b""
 
 
 def _read_plain(path: Path) -> bytes:

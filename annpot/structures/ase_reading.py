@@ -62,10 +62,10 @@ def check_format(ase_format: str) -> None:
     from ase.io.formats import ioformats
 
     if ase_format not in ioformats:
-        hint = did_you_mean(ase_format, ioformats)
+        hint = did_you_mean(ase_format, [*ioformats, "runner"])
         raise InputError(
             f"format '{ase_format}' is not known to ASE{hint} "
-            "(list: 'ase info --formats')"
+            "(list: 'ase info --formats'), nor is it runner"
         )
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from annpot.errors import StructureError
+from annpot.structures.archives import PACKED
 from annpot.structures.structure import Array, Structure
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ STRESS_LABELS = ("REF_stress", "ref_stress", "DFT_stress", "dft_stress")
 VIRIAL_LABELS = ("REF_virial", "ref_virial", "DFT_virial", "dft_virial")
 ASYMMETRY = 0.01
 """A stress may be as asymmetric, relative to its largest component."""
+RUNNER_SUFFIXES = tuple(f".data{packed}" for packed in ("", *PACKED))
+"""Of the files that RuNNer and n2p2 read, which are called input.data."""
 VOIGT = ((0, 1, 2, 1, 0, 0), (0, 1, 2, 2, 2, 1))
 
 
@@ -168,19 +171,22 @@ def require_references(
     StructureError
         If one is absent; the message says under which names it was looked for.
     """
-    xsf = structure.file.lower().endswith(".xsf")
+    name = structure.file.lower()
+    xsf, runner = name.endswith(".xsf"), name.endswith(RUNNER_SUFFIXES)
     if energy and structure.energy is None and structure.cohesive_energy is None:
         keys = _listed((*ENERGY_LABELS, *PLAIN_ENERGY))
         comment = "a comment line '# total energy = ... eV'"
-        raise _absent(structure, "energy", comment if xsf else keys)
+        line = "a line 'energy ...'"
+        expected = comment if xsf else line if runner else keys
+        raise _absent(structure, "energy", expected)
     if forces and structure.forces_nc is None:
         columns = "7 columns (element x y z fx fy fz) for each atom"
         keys = _listed((*FORCE_LABELS, *PLAIN_FORCES))
         raise _absent(structure, "forces", columns if xsf else keys)
     if stress and structure.stress_v is None:
         keys = _listed((*STRESS_LABELS, "stress", *VIRIAL_LABELS, "virial"))
-        other = "another format, XSF has none"
-        raise _absent(structure, "stress", other if xsf else keys)
+        other = "another format, this one has none"
+        raise _absent(structure, "stress", other if xsf or runner else keys)
 
 
 def _absent(structure: Structure, what: str, expected: str) -> StructureError:

@@ -12,7 +12,8 @@ from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from annpot.errors import InputError, did_you_mean
-from annpot.structures.archives import is_archive, list_members
+from annpot.structures.archives import PACKED, is_archive, list_members
+from annpot.structures.runner_data import is_runner
 
 STRUCTURE_NAMES = tuple(
     """
@@ -20,8 +21,8 @@ STRUCTURE_NAMES = tuple(
     *vasprun*.xml *outcar* *poscar* *contcar* *xdatcar* *.pwo
     """.split()
 )
-"""Which files of a folder are taken, case aside; compressed ones, too."""
-PACKED = (".gz", ".bz2", ".xz")
+"""Which files of a folder are taken, case aside; compressed ones, too; besides, files
+called ``*.data`` that begin as RuNNer's structures do."""
 
 
 @dataclass(frozen=True)
@@ -35,11 +36,15 @@ class Source:
     index: str = ":"
     """Which structures of each file (each member of an archive), as in ASE."""
     format: str | None = None
-    """ASE's name of the format; ``None``: from name and content of each file."""
+    """``runner``, ``xsf`` or ASE's name of the format; ``None``: from name and content
+    of each file."""
+    units: str | None = None
+    """Units of length and energy of files that do not define theirs (``runner``)."""
     group: str | None = None
     """Name of the group in reports."""
     set: Literal["train", "validation", "test"] | None = None
-    """The set all its structures belong to; ``None``: split at random."""
+    """The set all its structures belong to; ``None``: as the file says, or else split
+    at random."""
     weight: float = 1.0
     """Weight of each structure in the loss."""
 
@@ -101,6 +106,8 @@ def _is_structure_file(path: Path, source: Source) -> bool:
         name = name.removesuffix(suffix)
     if source.format is not None:
         return not is_archive(path)
+    if name.endswith(".data"):
+        return is_runner(path)
     return any(fnmatchcase(name, known) for known in STRUCTURE_NAMES)
 
 

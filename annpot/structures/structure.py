@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +40,8 @@ class Structure:
     file, index
         Where it was read: file name (``archive.tar.gz:member`` in an archive) and
         number of the structure in that file, from 0.
+    set
+        ``"train"`` or ``"test"``, if the file says which it belongs to.
     """
 
     symbols: tuple[str, ...]
@@ -52,6 +54,7 @@ class Structure:
     stress_v: Array | None = None
     file: str = ""
     index: int = 0
+    set: str | None = None
 
     def __len__(self) -> int:
         """Return the number of atoms."""
@@ -104,6 +107,11 @@ class Batch:
         first_s = self.first_s
         atoms = [np.arange(first_s[s], first_s[s + 1]) for s in structures]
         return np.concatenate(atoms) if atoms else np.zeros(0, dtype=np.int64)
+
+    def with_species(self, species: tuple[str, ...]) -> Batch:
+        """Return the batch whose ``species_n`` count in another table of the same."""
+        number_s = np.array([species.index(symbol) for symbol in self.species])
+        return replace(self, species=species, species_n=number_s[self.species_n])
 
     def take(self, structures: Integers) -> Batch:
         """Return the batch of some structures, as a copy."""

@@ -10,8 +10,9 @@ import numpy as np
 
 from annpot.elements import SYMBOL_OF
 from annpot.errors import StructureError, did_you_mean
+from annpot.structures.lines import show
 from annpot.structures.structure import Array, Structure
-from annpot.structures.xsf_lines import Energies, Lines, is_count, show
+from annpot.structures.xsf_lines import Energies, XsfLines, is_count
 from annpot.structures.xsf_table import AtomTable, is_keyword, read_atoms, read_cell
 
 PERIODIC = {
@@ -56,7 +57,7 @@ def read_xsf(content: bytes | str, name: str) -> Iterator[Structure]:
     StructureError
         If the file is not as it should be; an absent energy is no error here.
     """
-    lines = Lines(content.encode() if isinstance(content, str) else content, name)
+    lines = XsfLines(content.encode() if isinstance(content, str) else content, name)
     header, energies, before = _Header(), Energies(), Energies()
     last: Structure | None = None
     n_read = 0
@@ -79,7 +80,7 @@ def read_xsf(content: bytes | str, name: str) -> Iterator[Structure]:
         yield _add_energies(lines, last, before, energies)
 
 
-def _skip_header(lines: Lines, header: _Header, energies: Energies) -> str:
+def _skip_header(lines: XsfLines, header: _Header, energies: Energies) -> str:
     """Move on to a line with one of `STOPS`, which is returned; ``""``: the file ends.
 
     What stands before it is taken in.
@@ -107,7 +108,7 @@ def _skip_header(lines: Lines, header: _Header, energies: Energies) -> str:
     return ""
 
 
-def _read_steps(lines: Lines, words: list[str], header: _Header) -> None:
+def _read_steps(lines: XsfLines, words: list[str], header: _Header) -> None:
     if header.n_structures is not None:
         found = f"found another in line {lines.number(header.steps_at)}"
         raise lines.error(f"one ANIMSTEPS expected, {found}")
@@ -118,7 +119,7 @@ def _read_steps(lines: Lines, words: list[str], header: _Header) -> None:
     lines.skip()
 
 
-def _read_count(lines: Lines, words: list[str], keyword: str) -> int:
+def _read_count(lines: XsfLines, words: list[str], keyword: str) -> int:
     """Return the number of atoms in the current line, the one below ``keyword``."""
     if len(words) not in (1, 2) or not is_count(words[0]):
         found = f"found {show(' '.join(words))}"
@@ -126,7 +127,7 @@ def _read_count(lines: Lines, words: list[str], keyword: str) -> int:
     return int(words[0])
 
 
-def _skip_block(lines: Lines, word: str) -> None:
+def _skip_block(lines: XsfLines, word: str) -> None:
     """Move on behind the ``END_...`` of the ``BEGIN_...`` in the current line."""
     begin, end = lines.at, word.replace("BEGIN", "END", 1)
     lines.skip()
@@ -139,7 +140,7 @@ def _skip_block(lines: Lines, word: str) -> None:
     raise lines.error(message, begin)
 
 
-def _unknown(lines: Lines, words: list[str]) -> StructureError:
+def _unknown(lines: XsfLines, words: list[str]) -> StructureError:
     if words[0] in SYMBOL_OF and len(words) in (4, 7):
         hint = "correct the number of atoms after PRIMCOORD, or delete the line"
         return lines.error(f"one atom more than expected: {hint}")
@@ -150,7 +151,7 @@ def _unknown(lines: Lines, words: list[str]) -> StructureError:
 
 
 def _read_structure(
-    lines: Lines, header: _Header, keyword: str, energies: Energies, index: int
+    lines: XsfLines, header: _Header, keyword: str, energies: Energies, index: int
 ) -> Structure:
     """Return the structure whose ``PRIMCOORD`` or ``ATOMS`` is the current line."""
     if keyword == "PRIMCOORD":
@@ -172,7 +173,7 @@ def _read_structure(
     )
 
 
-def _read_periodic(lines: Lines, header: _Header, energies: Energies) -> AtomTable:
+def _read_periodic(lines: XsfLines, header: _Header, energies: Energies) -> AtomTable:
     if header.cell_cc is None:
         hint = "add it, or write ATOMS if the structure is isolated"
         raise lines.error(f"PRIMVEC expected before PRIMCOORD: {hint}")
@@ -183,7 +184,7 @@ def _read_periodic(lines: Lines, header: _Header, energies: Energies) -> AtomTab
     return read_atoms(lines, n_atoms, energies)
 
 
-def _read_isolated(lines: Lines, header: _Header, energies: Energies) -> AtomTable:
+def _read_isolated(lines: XsfLines, header: _Header, energies: Energies) -> AtomTable:
     if header.cell_cc is not None:
         hint = "write PRIMCOORD, or leave PRIMVEC out"
         raise lines.error(f"ATOMS (isolated) after PRIMVEC (periodic): {hint}")
@@ -205,7 +206,7 @@ def _read_isolated(lines: Lines, header: _Header, energies: Energies) -> AtomTab
 
 
 def _check_between(
-    lines: Lines, header: _Header, n_read: int, before: Energies, energies: Energies
+    lines: XsfLines, header: _Header, n_read: int, before: Energies, energies: Energies
 ) -> None:
     """Check what is known where another structure begins in the current line."""
     if n_read == header.n_structures:
@@ -216,13 +217,13 @@ def _check_between(
         raise _misplaced(lines, energies)
 
 
-def _misplaced(lines: Lines, energies: Energies) -> StructureError:
+def _misplaced(lines: XsfLines, energies: Energies) -> StructureError:
     expected = "expected each energy before the atoms it belongs to"
     message = f"an energy behind the atoms of a structure, {expected}"
     return lines.error(message, min(at for _, at in energies.found.values()))
 
 
-def _check_end(lines: Lines, header: _Header, n_read: int) -> None:
+def _check_end(lines: XsfLines, header: _Header, n_read: int) -> None:
     """Check the number of structures at the end of the file."""
     if header.cell_is_new or n_read == 0:
         expected = "PRIMCOORD or ATOMS expected before the end of the file"
@@ -235,7 +236,7 @@ def _check_end(lines: Lines, header: _Header, n_read: int) -> None:
 
 
 def _add_energies(
-    lines: Lines, last: Structure, before: Energies, behind: Energies
+    lines: XsfLines, last: Structure, before: Energies, behind: Energies
 ) -> Structure:
     """Return ``last`` with the energies behind it, if it is the only structure."""
     if not behind:

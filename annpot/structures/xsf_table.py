@@ -1,39 +1,32 @@
 """The tables in an XSF file: cell vectors, and atoms with or without forces.
 
-Nearly always all rows of a table are in order, and a compiled loop reads them from the
-bytes of the file. Otherwise they are read again one by one, which finds the line at
-fault, or reads what is rare: comments between atoms, ``TI`` for Ti.
+They are read by `read_rows`, or one row after the other if that gives up, which also
+reads what is rare: comments between atoms, ``TI`` for Ti.
 """
 
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-from annpot.elements import SYMBOL_OF, SYMBOLS
-from annpot.errors import did_you_mean
-from annpot.kernels.number_rows import parse_rows
-from annpot.structures.checks import LARGEST
+from annpot.structures.lines import show
 from annpot.structures.structure import Array
-from annpot.structures.xsf_lines import Energies, Lines, parse_number, show
+from annpot.structures.tables import SYMBOL_OF_CODE, find_symbol, read_rows
+from annpot.structures.xsf_lines import Energies, XsfLines
 
 AtomTable = tuple[tuple[str, ...], Array]
 """Symbols, and an array with the 3 or 6 numbers of each atom."""
 
 COLUMNS = "4 (element x y z) or 7 (element x y z fx fy fz)"
-SYMBOL_OF_CODE = {
-    int.from_bytes(name.encode(), "big"): symbol for name, symbol in SYMBOL_OF.items()
-}
-"""`SYMBOL_OF` for names as `parse_rows` delivers them."""
 NO_NAMES = np.zeros(0, dtype=np.int64)
+NAME_FIRST = np.zeros(1, dtype=np.int64)
 
 
-def read_cell(lines: Lines, energies: Energies) -> Array:
+def read_cell(lines: XsfLines, energies: Energies) -> Array:
     """Return the cell in the lines after ``PRIMVEC``, and move on."""
     lines.skip()
-    cell_cc = _read_rows(lines, 3, 3, NO_NAMES)
-    if cell_cc is not None:
-        return cell_cc
+    table = read_rows(lines, 3, 3, NO_NAMES)
+    if table is not None:
+        return table[1]
     rows = []
     for _ in range(3):
         words = lines.skip_comments(energies)
@@ -46,14 +39,14 @@ def read_cell(lines: Lines, energies: Energies) -> Array:
     return np.array(rows)
 
 
-def read_atoms(lines: Lines, n_atoms: int, energies: Energies) -> AtomTable:
+def read_atoms(lines: XsfLines, n_atoms: int, energies: Energies) -> AtomTable:
     """Return the next ``n_atoms`` atoms, and move on."""
     n_columns, at = len(lines.words()), lines.at
     # A count too large for the file must not be allocated: 8 bytes is 'H 0 0 0'.
     if n_columns in (4, 7) and 8 * n_atoms <= len(lines.content) - at:
-        code_n = np.empty(n_atoms, dtype=np.int64)
-        values = _read_rows(lines, n_atoms, n_columns - 1, code_n)
-        if values is not None:
+        table = read_rows(lines, n_atoms, n_columns - 1, NAME_FIRST)
+        if table is not None:
+            code_n, values = table[0][:, 0], table[1]
             try:
                 return tuple(map(SYMBOL_OF_CODE.__getitem__, code_n.tolist())), values
             except KeyError:
@@ -61,26 +54,7 @@ def read_atoms(lines: Lines, n_atoms: int, energies: Energies) -> AtomTable:
     return _read_one_by_one(lines, n_atoms, energies)
 
 
-def _read_rows(
-    lines: Lines, n_rows: int, n_numbers: int, code_n: NDArray[np.int64]
-) -> Array | None:
-    """Return the numbers of the next rows, and move on; ``None`` if any is unusual."""
-    values = np.empty((n_rows, n_numbers))
-    end, inexact = parse_rows(lines.bytes_b, lines.at, LARGEST, code_n, values)
-    if end < 0:
-        return None
-    if inexact:
-        words = np.array(lines.text[lines.at : end].split()).reshape(n_rows, -1)
-        numbers = words[:, -n_numbers:].ravel().tolist()
-        try:
-            values[:] = np.reshape([*map(parse_number, numbers)], values.shape)
-        except ValueError:
-            return None
-    lines.at = end
-    return values
-
-
-def _read_one_by_one(lines: Lines, n_atoms: int, energies: Energies) -> AtomTable:
+def _read_one_by_one(lines: XsfLines, n_atoms: int, energies: Energies) -> AtomTable:
     """Return what `read_atoms` returns, slowly; name the line at fault."""
     above = lines.at - 1
     symbols: list[str] = []
@@ -90,7 +64,7 @@ def _read_one_by_one(lines: Lines, n_atoms: int, energies: Energies) -> AtomTabl
         if not words or is_keyword(words[0]):
             found = f"{n_atoms} atoms expected after PRIMCOORD, found {len(rows)}"
             raise lines.error(f"{found}: is the file truncated?", above)
-        symbols.append(_find_symbol(lines, words[0]))
+        symbols.append(find_symbol(lines, words[0]))
         if len(words) not in (4, 7):
             raise lines.error(f"{len(words)} columns found, expected {COLUMNS}")
         rows.append([lines.parse(word) for word in words[1:]])
@@ -106,12 +80,3 @@ def _read_one_by_one(lines: Lines, n_atoms: int, energies: Energies) -> AtomTabl
 def is_keyword(word: str) -> bool:
     """Return whether ``word`` is an XSF keyword, rather than an element."""
     return len(word) > 2 and word[0].isalpha() and word.isupper()
-
-
-def _find_symbol(lines: Lines, word: str) -> str:
-    symbol = SYMBOL_OF.get(word) or SYMBOL_OF.get(word.capitalize())
-    if symbol is None:
-        expected = "expected a chemical symbol or an atomic number from 1 to 118"
-        hint = did_you_mean(word[:8], SYMBOLS[1:])
-        raise lines.error(f"unknown element {show(word)}, {expected}{hint}")
-    return symbol

@@ -12,8 +12,8 @@ from annpot.errors import FileFormatError
 from annpot.format import container, reading, writing
 
 
-def error_of_opening(path: Path, kind: str | None = None) -> str:
-    with pytest.raises(FileFormatError) as caught, reading.open_checked(path, kind):
+def error_of_opening(path: Path, *kinds: str) -> str:
+    with pytest.raises(FileFormatError) as caught, reading.open_checked(path, *kinds):
         pass
     assert "\n" not in str(caught.value)
     return str(caught.value)
@@ -44,7 +44,7 @@ def test_what_is_no_hdf5_file(tmp_path: Path) -> None:
     for content in (b"", b"\x89HDF", b"descriptor: chebyshev\n" * 100):
         path.write_bytes(content)
         assert error_of_opening(path) == (
-            f"'{path}' is not an annpot file (HDF5 expected)"
+            f"'{path}' is not an annpot file (HDF5 or JSON expected)"
         )
 
 

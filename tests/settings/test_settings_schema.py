@@ -19,6 +19,8 @@ from annpot.settings import (
     load_settings,
     settings_reference,
 )
+from annpot.settings.document import parse_value
+from annpot.settings.flow import comment_lines, yaml_of
 from annpot.settings.problems import key_paths
 from annpot.settings.schema import describe, find
 
@@ -51,6 +53,35 @@ def test_commented_yaml_and_reference_name_each_key() -> None:
     for name in ChebyshevSettings.model_fields:
         assert re.search(rf"^  #?{name}:", commented, flags=re.M)
     assert max(map(len, commented.splitlines())) <= 88
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *(
+            "Ti",
+            "a/*.xsf",
+            "../a b.xsf",
+            "null",
+            "True",
+            "1",
+            "",
+            "é\u2028\x07\U0001f600",
+        ),
+        *('"a\\b"', "N", 1, -1.5e-300, True, None, 1e22, 0.1),
+        [1, "x", ["y: z", {}], {}],
+        {"N": {"null": [1.0, None]}, "a b": "#c"},
+    ],
+)
+def test_values_in_one_line_are_read_back(value: object) -> None:
+    assert parse_value(yaml_of(value)) == value
+
+
+def test_comments_are_lines_that_yaml_skips() -> None:
+    lines = comment_lines("one\ntwo\x00 " + "three " * 30, "  ")
+    assert len(lines) == 3
+    assert max(map(len, lines)) <= 88
+    assert parse_value("\n".join(lines)) is None
 
 
 def test_each_key_is_documented() -> None:

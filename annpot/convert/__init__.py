@@ -1,0 +1,1 @@
+"""Potentials, sets and inputs of other programs, read and written."""

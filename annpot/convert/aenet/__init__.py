@@ -1,0 +1,1 @@
+"""aenet: potentials, training sets and inputs."""

@@ -1,0 +1,1 @@
+"""n2p2 and RuNNer: potentials and inputs."""

@@ -1,0 +1,106 @@
+"""Structures and training sets of any format, read and written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from annpot.convert.aenet.sets import read_training_set, write_training_set
+from annpot.convert.formats import READABLE, WRITABLE, Content
+from annpot.convert.options import Options
+from annpot.convert.structure_files import (
+    lost_with_set,
+    structures_of_set,
+    write_structures,
+)
+from annpot.errors import InputError
+from annpot.fingerprints import load_set
+from annpot.format import container, reading
+from annpot.structures.reading import Source, find_files, read_files
+from annpot.structures.runner_data import is_runner
+from annpot.structures.structure import Structure
+
+
+def content_of(path: Path, name: str) -> Content:
+    """Return what a file of a readable format holds."""
+    if name == "annpot":
+        with reading.open_checked(path) as file:
+            kind = reading.read_attribute(file, container.KIND, str)
+        return "set" if kind == container.FINGERPRINTS else "potential"
+    return READABLE[name].content
+
+
+def write_set(
+    path: Path,
+    name: str,
+    output: Path,
+    target: str,
+    options: Options,
+    notes: list[str],
+) -> list[Path]:
+    """Convert a training set: to that of the other program, or to its structures.
+
+    Raises
+    ------
+    AnnpotError
+        If that is not possible, or structure files are missing.
+    """
+    if name.startswith("aenet-train"):
+        if target != "annpot":
+            raise InputError(
+                f"--to {target}: a training set of aenet becomes one of annpot first: "
+                f"annpot convert {path} fingerprints.h5"
+            )
+        read_training_set(
+            path,
+            output,
+            structures=options.structures,
+            legacy=options.angular == "legacy",
+            notes=notes,
+        )
+        return [output]
+    fingerprints = load_set(path)
+    if target.startswith("aenet-train"):
+        text = target == "aenet-train-ascii"
+        write_training_set(
+            fingerprints, output, text=text, layout=options.layout, notes=notes
+        )
+        return [output]
+    if WRITABLE[target].content != "structures":
+        raise InputError(
+            f"--to {target}: a fingerprint set becomes structures or aenet-train"
+        )
+    notes += lost_with_set(fingerprints)
+    structures = structures_of_set(fingerprints)
+    return write_structures(structures, output, target, options.units, notes)
+
+
+def write_all(
+    paths: Sequence[Path],
+    output: Path,
+    target: str,
+    options: Options,
+    notes: list[str],
+) -> list[Path]:
+    """Write the structures of files of any format into another.
+
+    Raises
+    ------
+    AnnpotError
+        If a file is wrong, or the format cannot hold its structures.
+    """
+    if WRITABLE[target].content != "structures":
+        raise InputError(
+            f"--to {target}: structures become runner, extxyz or xsf; 'annpot "
+            "generate' makes a set of fingerprints"
+        )
+    structures = _read_all(paths, options)
+    return write_structures(structures, output, target, options.units, notes)
+
+
+def _read_all(paths: Sequence[Path], options: Options) -> Iterator[Structure]:
+    for path in paths:
+        units = str(options.units) if options.units and is_runner(path) else None
+        source = Source((str(path),), units=units)
+        for structure, _ in read_files(find_files(source, Path())):
+            yield structure
