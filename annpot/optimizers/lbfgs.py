@@ -7,6 +7,7 @@ later needs the whole state of it, which scipy's does not give away.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -124,7 +125,8 @@ def _search_along(loss: Loss, here: Point, direction_w: Array) -> Point | None:
             seen[key] = _evaluate(loss, weights_w.copy())
         return seen[key]
 
-    with np.errstate(all="ignore"):
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore", RuntimeWarning)  # of a search that fails
         length = line_search(
             lambda weights_w: at(weights_w).loss,
             lambda weights_w: at(weights_w).gradient_w,
