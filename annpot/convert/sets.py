@@ -91,8 +91,9 @@ def write_all(
     """
     if WRITABLE[target].content != "structures":
         raise InputError(
-            f"--to {target}: structures become runner, extxyz or xsf; 'annpot "
-            "generate' makes a set of fingerprints"
+            f"'{paths[0]}' is no potential, training set or input that annpot knows; "
+            f"structures do not become {WRITABLE[target].noun}, but runner, extxyz or "
+            "xsf; 'annpot generate' makes a set of fingerprints of them"
         )
     structures = _read_all(paths, options)
     return write_structures(structures, output, target, options.units, notes)
