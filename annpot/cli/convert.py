@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     multiple=True,
     metavar="FILE[=ENERGY]",
     help="Compare the potentials on these structures, too; with the energy in eV that "
-    "was published for it, or an output of predict.x; may be repeated.",
+    "was published for it, or an output of predict.x; one file each, may be repeated.",
 )
 @click.option(
     "--units",
@@ -77,7 +77,8 @@ def convert(
     annpot convert input.data all.extxyz --units bohr,hartree
     annpot convert generate.in train.in in.yaml     inputs; or input.nn in.yaml
 
-    A potential is read back and compared before OUT gets its name.
+    A potential is read back and compared before OUT gets its name. Files that have
+    that name are replaced, but a single potential not by a committee of several IN.
     """  # noqa: D301
     *inputs, output = map(Path, files)
     if not inputs:

@@ -16,10 +16,11 @@ from annpot.convert.aenet.records import LAYOUTS
 from annpot.convert.formats import READABLE, WRITABLE, Content
 from annpot.convert.n2p2.inputs import convert_n2p2_input
 from annpot.convert.options import Options
-from annpot.convert.published import compute_deviation, read_published
+from annpot.convert.published import AGREES, compute_deviation, read_published
 from annpot.convert.staging import staged
 from annpot.convert.verification import Difference, compare
-from annpot.errors import InputError
+from annpot.errors import AnnpotError, InputError
+from annpot.format import container, reading
 from annpot.format.copying import copy
 from annpot.structures.structure import stack
 
@@ -65,6 +66,8 @@ def convert(inputs: Sequence[Path], output: Path, options: Options) -> Conversio
         )
     target = formats.format_of_output(output, contents[0], options.target)
     _check_options(options, contents[0], names, target)
+    if target in potentials.AENET and output.is_dir():
+        output = output / WRITABLE[target].suffixes[0].lstrip(".")
     if contents[0] == "potential":
         return _convert_potentials(inputs, names, output, target, options)
     notes: list[str] = []
@@ -111,10 +114,17 @@ def _convert_potentials(
     target: str,
     options: Options,
 ) -> Conversion:
+    if WRITABLE[target].content != "potential":
+        raise InputError(
+            f"--to {target}, '{output}': a potential becomes a potential, "
+            f"not {WRITABLE[target].noun}"
+        )
     notes: list[str] = []
     published = read_published(options.check, options.units)
     model = potentials.read_potentials(inputs, names, options, published, notes)
     members = model.members if isinstance(model, Committee) else (model,)
+    if len(inputs) > 1 and len(members) > 1:
+        _check_not_member(output)
     batches = [m.test_vectors.batch for m in members if m.test_vectors is not None]
     batches.append(stack(published.structures, model.species))
     forms = {"annpot", "json"}
@@ -130,7 +140,32 @@ def _convert_potentials(
         difference.check(f"'{output}'")
     written = [output.parent / file.name for file in files]
     deviation = compute_deviation(model, published)
+    if deviation is not None and deviation > AGREES:
+        notes.append(
+            f"the published energies are not those of this potential: {deviation:.2g} "
+            "eV/atom off"
+        )
     return Conversion(names[0], target, written, notes, difference, deviation)
+
+
+def _check_not_member(output: Path) -> None:
+    """Check that a committee does not replace a single potential.
+
+    Raises
+    ------
+    InputError
+        If it would: the last of several potentials is easily left without an OUT.
+    """
+    try:
+        with reading.open_checked(output) as file:
+            kind = reading.read_attribute(file, container.KIND, str)
+    except AnnpotError:
+        return
+    if kind == container.POTENTIAL:
+        raise InputError(
+            f"'{output}' is a single potential, which a committee would replace: "
+            "please give OUT, the committee, last, or remove it first"
+        )
 
 
 def _convert_structures(
@@ -161,7 +196,10 @@ def _convert_inputs(
     notes: list[str],
 ) -> list[Path]:
     if target != "yaml":
-        raise InputError(f"--to {target}: inputs become settings, expected yaml")
+        raise InputError(
+            f"--to {target}: inputs become settings, expected yaml; for a potential "
+            "give its files, or the folder of one of n2p2"
+        )
     if name == "n2p2-input":
         units = options.require_units(f"'{inputs[0]}'")
         if len(inputs) > 1:

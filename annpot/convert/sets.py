@@ -98,8 +98,10 @@ def write_all(
     """
     if WRITABLE[target].content != "structures":
         raise InputError(
-            f"'{paths[0]}' to {target}: structures become runner, extxyz or xsf, and a "
-            f"set of fingerprints by 'annpot generate'{advice(['structures'])}"
+            f"'{paths[0]}' is no potential, training set or input that annpot knows; "
+            f"structures do not become {WRITABLE[target].noun}, but runner, extxyz or "
+            "xsf; 'annpot generate' makes a set of fingerprints of them"
+            f"{advice(['structures'])}"
         )
     structures = _read_all(paths, options)
     write_structures(structures, output, target, options.units, notes)

@@ -81,7 +81,10 @@ def _open(path: Path) -> h5py.File:
         return h5py.File(path, "r", locking="best-effort")
     if text_reading.is_text(path):
         return text_reading.open_text(path)
-    raise FileFormatError(f"'{path}' is not an annpot file (HDF5 or JSON expected)")
+    raise FileFormatError(
+        f"'{path}' is not an annpot file (HDF5 or JSON expected): 'annpot convert' reads "
+        "those of other programs"
+    )
 
 
 @contextlib.contextmanager

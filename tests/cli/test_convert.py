@@ -37,6 +37,7 @@ def work(tmp_path_factory):
     n2p2_files.write_files(cases["norm_atom_energy"], folder / "nnp")
     convert("nnp", "n2p2.h5", "--units", "bohr,hartree", folder=folder)
     convert("potential.h5", *AENET, "committee.h5", folder=folder)
+    shutil.copy(folder / "potential.h5", folder / "potential2.h5")
     return folder
 
 
@@ -218,7 +219,7 @@ WRONG = {
     "not expressible": ("potential.h5 x --to n2p2 --units bohr,hartree", 1, "behler"),
     "not of a kind": ("potential.h5 nnp/input.nn x.h5", 2, "do not belong together"),
     "no settings": ("nnp/input.nn x.h5 --units bohr,ev", 2, "expected yaml"),
-    "no potential": (f"{CRYSTAL} x.nn", 2, "structures become runner, extxyz or xsf"),
+    "no potential": (f"{CRYSTAL} x.nn", 2, "is no potential, training set or"),
     "no folder": ("potential.h5 none/x.json", 1, "please make the folder first"),
     "text suffix": ("potential.h5 x.txt --to json", 2, "expected a name with .json"),
     "published": (f"potential.h5 x.json --check {CRYSTAL}=3a", 2, "'3a' is no number"),
@@ -227,7 +228,19 @@ WRONG = {
     "idle argument": ("n2p2.h5 x.json --aenet-angular legacy", 2, "--aenet-angular"),
     "idle folder": ("potential.h5 x.json --structures .", 2, "--structures has no"),
     "idle records": ("potential.h5 x.json --records big8", 2, "--records has no"),
-    "one file of two": (f"{AENET[0]} x.h5", 1, "O"),
+    "one file of two": (f"{AENET[0]} x.h5", 1, "species, then OUT"),
+    "a potential as settings": ("potential.h5 x.yaml", 2, "a potential becomes a pot"),
+    "a potential as a set": ("potential.h5 x.train", 2, "a potential becomes a pot"),
+    "a potential as structures": (
+        "nnp x.xyz --units bohr,ev",
+        2,
+        "becomes a potential",
+    ),
+    "OUT forgotten": (
+        "potential.h5 committee.h5 potential2.h5",
+        2,
+        "'potential2.h5' is a single potential, which a committee would replace",
+    ),
 }
 
 
@@ -240,6 +253,39 @@ def test_errors(work, arguments, exit_code, message):
     assert message in result.stderr
     assert result.stderr.count("\n") == 1 or "Usage" in result.stderr
     assert set(work.rglob("*")) == before
+
+
+def test_names_of_files_for_aenet(work):
+    result = convert("potential.h5", "O.named.nn", folder=work)
+    assert "Ti.named.nn, O.named.nn" in result.stdout
+    (work / "folder").mkdir()
+    convert("potential.h5", "folder", "--to", "aenet", folder=work)
+    convert("potential.h5", "folder", "--to", "aenet-ascii", folder=work)
+    names = {path.name for path in (work / "folder").iterdir()}
+    assert names == {"Ti.nn", "O.nn", "Ti.nn.ascii", "O.nn.ascii"}
+    assert (work / "folder" / "Ti.nn").read_bytes() == AENET[0].read_bytes()
+
+
+def test_a_committee_replaces_a_committee(work):
+    shutil.copy(work / "committee.h5", work / "old.h5")
+    convert("potential.h5", "potential2.h5", "old.h5", folder=work)
+    convert("potential.h5", "potential2.h5", "old.h5", folder=work)
+
+
+def test_energies_of_another_potential_are_noted(work):
+    check = "--check", f"{CRYSTAL}={E_COSINE}", "--aenet-angular", "legacy"
+    result = convert(*AENET, "x3.h5", *check, folder=work)
+    assert "note: the published energies are not those of this" in result.stderr
+
+
+def test_weights_of_a_training_are_named(work):
+    folder = work / "trained"
+    shutil.copytree(work / "nnp", folder)
+    (folder / "weights.001.data").rename(folder / "weights.001.000010.out")
+    shutil.copy(folder / "weights.001.000010.out", folder / "weights.001.000002.out")
+    units = "--units", "bohr,hartree"
+    result = convert("trained", "x4.h5", *units, folder=work, exit_code=1)
+    assert "one of weights.001.000002.out to weights.001.000010.out" in result.stderr
 
 
 def test_energies_that_tell_nothing(work):

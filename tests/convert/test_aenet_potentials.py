@@ -323,7 +323,7 @@ WRONG = {
     "species without a file": (
         {"Ti": {"setup": {"environment": ("Ti", "H")}}},
         "'Ti.nn' knows Ti and H, but there is no file of H: please give those of all "
-        "species",
+        "species, then OUT",
     ),
     "other basis": (
         {"O": {"setup": {"basis": "Behler2011"}}},

@@ -101,7 +101,8 @@ def _check_species(files: Sequence[NetworkFile], names: Sequence[str]) -> None:
         if missing:
             raise FileFormatError(
                 f"{name} knows {' and '.join(file.setup.environment)}, but there is no "
-                f"file of {' and '.join(missing)}: please give those of all species"
+                f"file of {' and '.join(missing)}: please give those of all species, "
+                "then OUT"
             )
         for symbol, other in name_of.items():
             if symbol not in file.setup.environment:
@@ -203,7 +204,8 @@ def write_potential(
 ) -> list[Path]:
     """Write a file for each species beside ``path``, and return them.
 
-    The name ``15t-15t.nn`` gives ``Ti.15t-15t.nn`` and so on. A potential that came
+    The name ``15t-15t.nn`` gives ``Ti.15t-15t.nn`` and so on, and so does
+    ``Ti.15t-15t.nn``. A potential that came
     from aenet gets the records that it had there.
 
     Parameters
@@ -240,9 +242,11 @@ def write_potential(
         )
     if legacy and has_angular_argument(potential):
         notes.append("for aenet up to 2.0.3: later versions give other energies")
+    first, _, rest = path.name.partition(".")
+    name = rest if rest and first in potential.species else path.name
     paths = []
     for symbol, file in zip(potential.species, files, strict=True):
-        paths.append(path.with_name(f"{symbol}.{path.name}"))
+        paths.append(path.with_name(f"{symbol}.{name}"))
         with open_writer(paths[-1], text=text, layout=layout) as writer:
             write_records(file, writer)
     return paths

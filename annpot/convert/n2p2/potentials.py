@@ -90,7 +90,14 @@ def _find(folder: Path, names: Sequence[str]) -> Path:
     for name in names:
         if (folder / name).is_file():
             return folder / name
-    raise FileFormatError(f"'{folder}': no file {' or '.join(names)}")
+    stem = names[0].removesuffix(".data")
+    epochs = sorted(path.name for path in folder.glob(f"{stem}.??????.out"))
+    hint = (
+        f": please copy that of the best epoch, one of {epochs[0]} to {epochs[-1]}"
+        if epochs
+        else ""
+    )
+    raise FileFormatError(f"'{folder}': no file {' or '.join(names)}{hint}")
 
 
 def _make_potential(
