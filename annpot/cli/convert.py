@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     "--check",
     multiple=True,
     metavar="FILE[=ENERGY]",
-    help="Compare the potentials on these structures, too; with the energy in eV that "
-    "was published for it, or an output of predict.x; one file each, may be repeated.",
+    help="Compare the potentials on these structures, too: a file, a pattern in quotes "
+    "or a folder; a file with the energy in eV that was published for it; an output of "
+    "predict.x. May be repeated.",
 )
 @click.option(
     "--units",

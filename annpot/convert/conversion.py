@@ -14,6 +14,7 @@ from annpot.convert import formats, potentials, sets
 from annpot.convert.aenet.inputs import convert_aenet_inputs
 from annpot.convert.aenet.records import LAYOUTS
 from annpot.convert.formats import READABLE, WRITABLE, Content
+from annpot.convert.n2p2.input_nn import find_stated_units
 from annpot.convert.n2p2.inputs import convert_n2p2_input
 from annpot.convert.options import Options
 from annpot.convert.published import AGREES, compute_deviation, read_published
@@ -201,7 +202,8 @@ def _convert_inputs(
             "give its files, or the folder of one of n2p2"
         )
     if name == "n2p2-input":
-        units = options.require_units(f"'{inputs[0]}'")
+        stated = find_stated_units(inputs[0])
+        units = options.require_units(f"'{inputs[0]}'", stated)
         if len(inputs) > 1:
             raise InputError(f"{len(inputs)} inputs of n2p2, expected one")
         text = convert_n2p2_input(inputs[0], units, notes, output.parent)

@@ -35,14 +35,26 @@ class Options:
     layout: Layout = LAYOUTS[0]
     """Byte order and record markers of binary files for aenet."""
 
-    def require_units(self, what: str) -> Units:
+    def require_units(self, what: str, stated: Units | None = None) -> Units:
         """Return the units of a file.
+
+        Parameters
+        ----------
+        stated
+            What a comment in it says.
 
         Raises
         ------
         InputError
-            If they were not given.
+            If they were not given, or are others than the file states.
         """
+        if stated is not None and self.units not in (None, stated):
+            raise InputError(
+                f"--units {self.units}, but {what} says that its units are {stated}: "
+                "please give those or none, or delete that comment"
+            )
+        if stated is not None:
+            return stated
         if self.units is None:
             raise InputError(
                 f"{what} does not say its units: please give those of length and "

@@ -9,6 +9,7 @@ from pathlib import Path
 from annpot.committee import Committee
 from annpot.convert.aenet import potentials as aenet
 from annpot.convert.n2p2 import potentials as n2p2
+from annpot.convert.n2p2.input_nn import find_stated_units
 from annpot.convert.options import Options
 from annpot.convert.published import Published, guess_legacy, is_legacy
 from annpot.convert.vectors import make_vectors
@@ -50,7 +51,8 @@ def read_potentials(
             if path == files[0]:
                 models.append(_read_aenet(files, options, published, notes))
         elif name == "n2p2":
-            units = options.require_units(f"'{path}'")
+            stated = find_stated_units(path / n2p2.INPUT)
+            units = options.require_units(f"'{path}'", stated)
             models.append(n2p2.read_potential(path, units, notes))
         else:
             models.append(load_predictor(path))

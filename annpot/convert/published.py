@@ -6,7 +6,7 @@ nothing in its file does.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from annpot.errors import InputError
 from annpot.potential import Potential
 from annpot.predictor import Predictor
 from annpot.structures.archives import read_start
-from annpot.structures.reading import read_structures
+from annpot.structures.reading import Source, find_files, read_structures
 from annpot.structures.runner_data import is_runner
 from annpot.structures.structure import Array, Structure, stack
 from annpot.units import Units
@@ -45,6 +45,8 @@ class Published:
 def read_published(files: Sequence[str], units: Units | None) -> Published:
     """Return the structures of ``FILE``, ``FILE=ENERGY`` or outputs of predict.x.
 
+    A file may be a pattern or a folder of files.
+
     Raises
     ------
     InputError, StructureError
@@ -53,11 +55,13 @@ def read_published(files: Sequence[str], units: Units | None) -> Published:
     structures: list[Structure] = []
     own: list[bool] = []
     for text in files:
-        path, energy = _split(text)
-        if is_predictions(read_start(path, 4096)):
-            found, known = read_predictions(path), True
-        else:
-            found, known = list(_read(path, units)), energy is not None
+        name, energy = _split(text)
+        found: list[Structure] = []
+        for file in find_files(Source((name,)), Path()):
+            known = is_predictions(read_start(file.path, 4096))
+            part = read_predictions(file.path) if known else _read(file.path, units)
+            found += part
+            own += [known or energy is not None] * len(part)
         if energy is not None:
             if len(found) != 1:
                 raise InputError(
@@ -66,17 +70,16 @@ def read_published(files: Sequence[str], units: Units | None) -> Published:
                 )
             found = [replace(found[0], energy=energy, cohesive_energy=None)]
         structures += found
-        own += [known] * len(found)
     return Published(tuple(structures), tuple(own))
 
 
-def _read(path: Path, units: Units | None) -> Iterator[Structure]:
-    return read_structures(path, units=units if is_runner(path) else None)
+def _read(path: Path, units: Units | None) -> list[Structure]:
+    return list(read_structures(path, units=units if is_runner(path) else None))
 
 
-def _split(text: str) -> tuple[Path, float | None]:
+def _split(text: str) -> tuple[str, float | None]:
     if "=" not in text or Path(text).exists():
-        return Path(text), None
+        return text, None
     name, _, number = text.rpartition("=")
     try:
         energy = float(number)
@@ -86,7 +89,7 @@ def _split(text: str) -> tuple[Path, float | None]:
         raise InputError(
             f"--check {text}: FILE or FILE=ENERGY expected, {number!r} is no number"
         )
-    return Path(name), energy
+    return name, energy
 
 
 def compute_deviation(model: Predictor, published: Published) -> float | None:

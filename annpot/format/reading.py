@@ -82,8 +82,8 @@ def _open(path: Path) -> h5py.File:
     if text_reading.is_text(path):
         return text_reading.open_text(path)
     raise FileFormatError(
-        f"'{path}' is not an annpot file (HDF5 or JSON expected): 'annpot convert' reads "
-        "those of other programs"
+        f"'{path}' is not an annpot file (HDF5 or JSON expected): 'annpot convert' "
+        "reads those of other programs"
     )
 
 

@@ -130,6 +130,31 @@ def test_n2p2_there_and_back(work):
         assert (work / "out" / name).read_text() == (work / "out2" / name).read_text()
 
 
+def test_units_that_annpot_wrote_need_not_be_given(work):
+    units = "--units", "bohr,hartree"
+    convert("n2p2.h5", "stated", "--to", "n2p2", *units, folder=work)
+    convert("stated", "given.json", *units, folder=work)
+    convert("stated", "stated.json", folder=work)
+    given, stated = (
+        json.loads((work / f"{name}.json").read_text()) for name in ("given", "stated")
+    )
+    assert given["sha256"] == stated["sha256"]
+    other = "--units", "angstrom,ev"
+    result = convert("stated", "x.json", *other, folder=work, exit_code=2)
+    assert "says that its units are bohr,hartree" in result.stderr
+
+
+def test_many_structures_to_check(work):
+    pattern = DATA / "structures" / "structure1*.xsf"
+    for where, count in ((pattern, 5), (DATA / "structures", 20)):
+        result = convert(
+            "potential.h5", "x.json", "--check", where, "--json", folder=work
+        )
+        record = json.loads(result.stdout)
+        assert record["difference"]["n_structures"] == 3 + count
+        assert record["published"] is None
+
+
 def test_committee_and_its_members(work):
     convert("committee.h5", "member.h5", "--member", 0, folder=work)
     assert run("info", "member.h5", "--verify", folder=work).exit_code == 0

@@ -44,7 +44,8 @@ def test_what_is_no_hdf5_file(tmp_path: Path) -> None:
     for content in (b"", b"\x89HDF", b"descriptor: chebyshev\n" * 100):
         path.write_bytes(content)
         assert error_of_opening(path) == (
-            f"'{path}' is not an annpot file (HDF5 or JSON expected)"
+            f"'{path}' is not an annpot file (HDF5 or JSON expected): 'annpot convert' "
+            "reads those of other programs"
         )
 
 

@@ -320,7 +320,7 @@ def test_what_is_no_text_at_all(tmp_path):
         path.write_bytes(content)
         assert error_of(path).startswith(f"'{path}'")
     path.write_bytes(b"\xef\xbb\xbf{}")
-    assert error_of(path) == f"'{path}' is not an annpot file (HDF5 or JSON expected)"
+    assert "is not an annpot file (HDF5 or JSON expected)" in error_of(path)
     path.write_bytes(b'{"format": "\xff')
     assert error_of(path) == f"'{path}': UTF-8 expected, which byte 12 is not"
 

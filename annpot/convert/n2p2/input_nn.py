@@ -22,11 +22,16 @@ from annpot.convert.n2p2.keywords import (
 )
 from annpot.convert.plain_text import FileLine, read_lines
 from annpot.errors import FileFormatError, did_you_mean
+from annpot.structures.archives import read_start
+from annpot.units import Units, parse_units
 
 MAX_LINES = 100_000
 """Of lines with keywords."""
 MAX_UNKNOWN, MAX_NOTES = 1000, 20
 """Lines with unknown keywords; beyond the second they are only counted."""
+
+UNITS_MARK = "# Units:"
+"""Begins the comment by which annpot says the units of what it writes."""
 
 
 @dataclass(frozen=True)
@@ -178,6 +183,21 @@ def read_input_nn(path: Path, notes: list[str]) -> InputNN:
     _check_type(content)
     _check_twice(content)
     return content
+
+
+def find_stated_units(path: Path) -> Units | None:
+    """Return the units that a comment at the beginning of an input.nn states, if any.
+
+    Raises
+    ------
+    InputError
+        If annpot does not know them.
+    """
+    head = read_start(path, 4096).decode("latin-1")
+    for line in head.splitlines():
+        if line.startswith(UNITS_MARK):
+            return parse_units(line.removeprefix(UNITS_MARK))
+    return None
 
 
 def _check_unknown(content: InputNN, notes: list[str]) -> None:

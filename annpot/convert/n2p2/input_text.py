@@ -6,6 +6,7 @@ import math
 
 from annpot.convert.n2p2.form import Form
 from annpot.convert.n2p2.functions import format_function
+from annpot.convert.n2p2.input_nn import UNITS_MARK
 from annpot.units import Units
 from annpot.version import __version__
 
@@ -52,7 +53,7 @@ def _header(form: Form, units: Units) -> list[str]:
         reach += 1e-4
     return [
         f"# Potential written by annpot {__version__}",
-        f"# Units: {units.length}, {units.energy}",
+        f"{UNITS_MARK} {units}",
         "#",
         '# In LAMMPS with "units metal", in this folder:',
         f'#   pair_style hdnnp {reach:.4f} dir "." showew no showewsum 100 resetew no '
