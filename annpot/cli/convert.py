@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from annpot.convert.options import Angular
 
 
-@click.command()
+@click.command(short_help="Convert files of aenet, n2p2, RuNNer, and back.")
 @click.argument("files", nargs=-1, required=True, metavar="IN... OUT")
 @click.option("--from", "source", help="Format of IN.  [default: by its content]")
 @click.option("--to", "target", help="Format of OUT.  [default: by its name]")
