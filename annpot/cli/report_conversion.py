@@ -30,6 +30,8 @@ def report_conversion(result: Conversion, as_json: bool) -> None:
             f"forces by {result.difference.force:.1e} eV/angstrom"
         )
     if result.published is not None:
+        force = result.published.force
         click.echo(
-            f"energies published for it differ by up to {result.published:.1e} eV/atom"
+            f"published energies differ by up to {result.published.energy:.1e} eV/atom"
+            + ("" if force is None else f", forces by {force:.1e} eV/angstrom")
         )

@@ -17,7 +17,12 @@ from annpot.convert.formats import READABLE, WRITABLE, Content
 from annpot.convert.n2p2.input_nn import find_stated_units
 from annpot.convert.n2p2.inputs import convert_n2p2_input
 from annpot.convert.options import Options
-from annpot.convert.published import AGREES, compute_deviation, read_published
+from annpot.convert.published import (
+    AGREES,
+    Deviation,
+    compute_deviation,
+    read_published,
+)
 from annpot.convert.staging import staged
 from annpot.convert.verification import Difference, compare
 from annpot.errors import AnnpotError, InputError
@@ -40,9 +45,8 @@ class Conversion:
     """What the user should know."""
     difference: Difference | None = None
     """Between the potentials before and after; ``None`` for other contents."""
-    published: float | None = None
-    """Largest deviation from energies that were published for the potential, eV/atom;
-    ``None`` if none were given."""
+    published: Deviation | None = None
+    """From what was published for the potential; ``None`` if nothing was given."""
 
 
 def convert(inputs: Sequence[Path], output: Path, options: Options) -> Conversion:
@@ -141,10 +145,10 @@ def _convert_potentials(
         difference.check(f"'{output}'")
     written = [output.parent / file.name for file in files]
     deviation = compute_deviation(model, published)
-    if deviation is not None and deviation > AGREES:
+    if deviation is not None and deviation.energy > AGREES:
         notes.append(
-            f"the published energies are not those of this potential: {deviation:.2g} "
-            "eV/atom off"
+            "the published energies are not those of this potential: "
+            f"{deviation.energy:.2g} eV/atom off"
         )
     return Conversion(names[0], target, written, notes, difference, deviation)
 

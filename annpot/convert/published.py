@@ -68,7 +68,9 @@ def read_published(files: Sequence[str], units: Units | None) -> Published:
                     f"--check {text}: an energy for one structure, but the file holds "
                     f"{len(found)}"
                 )
-            found = [replace(found[0], energy=energy, cohesive_energy=None)]
+            found = [
+                replace(found[0], energy=energy, cohesive_energy=None, forces_nc=None)
+            ]
         structures += found
     return Published(tuple(structures), tuple(own))
 
@@ -92,13 +94,29 @@ def _split(text: str) -> tuple[str, float | None]:
     return name, energy
 
 
-def compute_deviation(model: Predictor, published: Published) -> float | None:
-    """Return the largest deviation from published energies, eV/atom, if there are any.
+@dataclass(frozen=True)
+class Deviation:
+    """The largest deviations from what was published for a potential."""
 
-    They are total or cohesive energies.
-    """
+    energy: float
+    """Of total or cohesive energies, eV/atom."""
+    force: float | None
+    """Of components, eV/angstrom; ``None`` if none were published."""
+
+
+def compute_deviation(model: Predictor, published: Published) -> Deviation | None:
+    """Return how far a potential is from what was published for it, if anything was."""
     known = published.known
-    return _largest_error(model, known) if known else None
+    if not known:
+        return None
+    force = None
+    with_forces = [s for s in known if s.forces_nc is not None]
+    if with_forces:
+        found_nc = model.evaluate(stack(with_forces, model.species)).F_nc
+        assert found_nc is not None
+        given_nc = np.concatenate([s.forces_nc for s in with_forces])
+        force = float(np.abs(found_nc - given_nc).max())
+    return Deviation(_largest_error(model, known), force)
 
 
 def is_legacy(cosine: Potential, legacy: Potential, published: Published) -> bool:

@@ -28,6 +28,8 @@ def test_structures_and_energies(tmp_path, content):
     first = structures[0]
     assert first.file.endswith("structure1067.xsf")
     assert first.energy == -4.9864421102372953e03
+    assert first.forces_nc.shape == (6, 3)
+    assert first.forces_nc[2, 1] == 2.5958197456925841e-01
     name = "structure1067.xsf"
     original = next(read_xsf((DATA / "structures" / name).read_bytes(), name))
     assert first.symbols == original.symbols

@@ -16,17 +16,14 @@ from annpot.structures.structure import Array, Structure
 
 MARK = b"Atomic Energy Network Interpolation"
 MAX_BYTES = 200_000_000
-_NUMBER = r"([-+]?\d+\.\d*(?:[EeDd][-+]?\d+)?)"
+_NUMBER = r"[-+]?\d+\.\d*(?:[EeDd][-+]?\d+)?"
 _VECTOR = re.compile(
-    rf"^ *[abc] = \( *{_NUMBER} +{_NUMBER} +{_NUMBER} *\)", re.MULTILINE
+    rf"^ *[abc] = \( *({_NUMBER}) +({_NUMBER}) +({_NUMBER}) *\)", re.MULTILINE
 )
-_ATOM = re.compile(
-    rf"^ ([A-Z][a-z]?) +{_NUMBER} +{_NUMBER} +{_NUMBER}(?: +[-+0-9.EeDd]+)*$",
-    re.MULTILINE,
-)
+_ATOM = re.compile(rf"^ ([A-Z][a-z]?)((?: +{_NUMBER}){{3,7}}) *$", re.MULTILINE)
 _COUNT = re.compile(r"^ Number of atoms +: +(\d{1,9})$", re.MULTILINE)
 _NAME = re.compile(r"^ File name +: +(.+?) *$", re.MULTILINE)
-_TOTAL = re.compile(rf"^ Total energy +: +{_NUMBER} eV", re.MULTILINE)
+_TOTAL = re.compile(rf"^ Total energy +: +({_NUMBER}) eV", re.MULTILINE)
 
 
 def is_predictions(head: bytes) -> bool:
@@ -35,9 +32,10 @@ def is_predictions(head: bytes) -> bool:
 
 
 def read_predictions(path: Path) -> list[Structure]:
-    """Return the structures in an output of predict.x with their total energies in eV.
+    """Return the structures in an output of predict.x, with total energies and forces.
 
-    Positions have as many digits as were printed, usually six after the point.
+    eV, angstrom; forces only if they were asked for. Numbers have as many digits as
+    were printed, usually six after the point.
 
     Raises
     ------
@@ -73,9 +71,15 @@ def _read_part(text: str, where: str) -> Structure:
             f"{where}: {count[1]} atoms and 3 lattice vectors or none expected, found "
             f"{len(atoms)} and {len(vectors)}"
         )
-    positions_nc, cell_cc = _numbers([row for _, *row in atoms]), _numbers(vectors)
+    rows = [row.split() for _, row in atoms]
+    positions_nc, cell_cc = _numbers([row[:3] for row in rows]), _numbers(vectors)
+    # an atom's energy may be the last number
+    forces_nc = None
+    if min(map(len, rows), default=0) >= 6:
+        forces_nc = _numbers([row[3:6] for row in rows])
     energy = _numbers([(total[1],)])
-    if not all(np.isfinite(x).all() for x in (positions_nc, cell_cc, energy)):
+    found = [positions_nc, cell_cc, energy, *([] if forces_nc is None else [forces_nc])]
+    if not all(np.isfinite(x).all() for x in found):
         raise StructureError(f"{where}: a number is too large")
     return Structure(
         symbols=tuple(symbol for symbol, *_ in atoms),
@@ -83,6 +87,7 @@ def _read_part(text: str, where: str) -> Structure:
         cell_cc=cell_cc if vectors else np.zeros((3, 3)),
         pbc_c=np.full(3, bool(vectors)),
         energy=float(energy[0, 0]),
+        forces_nc=forces_nc,
         file=name[1],
     )
 
