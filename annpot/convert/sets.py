@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from annpot.convert.aenet.sets import read_training_set, write_training_set
@@ -13,6 +13,7 @@ from annpot.convert.structure_files import (
     structures_of_set,
     write_structures,
 )
+from annpot.convert.verification import check_structures
 from annpot.errors import InputError
 from annpot.fingerprints import load_set
 from annpot.format import container, reading
@@ -78,8 +79,9 @@ def write_set(
             f"--to {target}: a fingerprint set becomes structures or aenet-train"
         )
     notes += lost_with_set(fingerprints)
-    structures = structures_of_set(fingerprints)
-    write_structures(structures, output, target, options.units, notes)
+    _write_checked(
+        lambda: structures_of_set(fingerprints), output, target, options, notes
+    )
 
 
 def write_all(
@@ -103,13 +105,28 @@ def write_all(
             "xsf; 'annpot generate' makes a set of fingerprints of them"
             f"{advice(['structures'])}"
         )
-    structures = _read_all(paths, options)
-    write_structures(structures, output, target, options.units, notes)
+    _write_checked(lambda: _read_all(paths, options), output, target, options, notes)
 
 
-def _read_all(paths: Sequence[Path], options: Options) -> Iterator[Structure]:
+def _write_checked(
+    structures: Callable[[], Iterator[Structure]],
+    output: Path,
+    target: str,
+    options: Options,
+    notes: list[str],
+) -> None:
+    """Write structures, and compare what is read back with them."""
+    write_structures(structures(), output, target, options.units, notes)
+    format_ = None if output.is_dir() else target
+    again = _read_all([output], options, format_)
+    check_structures(structures(), again, f"'{output}'")
+
+
+def _read_all(
+    paths: Sequence[Path], options: Options, format_: str | None = None
+) -> Iterator[Structure]:
     for path in paths:
         units = str(options.units) if options.units and is_runner(path) else None
-        source = Source((str(path),), units=units)
+        source = Source((str(path),), units=units, format=format_)
         for structure, _ in read_files(find_files(source, Path())):
             yield structure

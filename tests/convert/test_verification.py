@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from systems import stack_all
+from systems import SYSTEMS, stack_all
 from test_potential import standard_potential
 
-from annpot.convert.verification import TOLERANCE, compare
+from annpot.convert.verification import TOLERANCE, check_structures, compare
 from annpot.errors import AnnpotError
 
 
@@ -43,6 +43,46 @@ def test_differences_of_forces():
     assert difference.force == pytest.approx(1e-6 * largest, rel=1e-6)
     with pytest.raises(AnnpotError, match="nothing was written"):
         difference.check("x")
+
+
+STRUCTURE = replace(
+    SYSTEMS["skewed cell"],
+    energy=-3.0,
+    forces_nc=np.ones_like(SYSTEMS["skewed cell"].positions_nc),
+)
+
+
+def test_structures_that_are_the_same():
+    other = replace(STRUCTURE, energy=-3.0 + 1e-11, stress_v=np.ones(6))
+    check_structures(iter([STRUCTURE, STRUCTURE]), iter([STRUCTURE, other]), "x")
+    bare = replace(STRUCTURE, forces_nc=None, energy=None)
+    check_structures(iter([bare]), iter([STRUCTURE]), "x")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"positions_nc": STRUCTURE.positions_nc + 1e-6},
+        {"cell_cc": STRUCTURE.cell_cc * 1.0001},
+        {"pbc_c": np.zeros(3, dtype=bool)},
+        {"energy": -3.001},
+        {"energy": None},
+        {"forces_nc": -STRUCTURE.forces_nc},
+        {"forces_nc": None},
+        {"symbols": STRUCTURE.symbols[::-1]},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_structures_that_differ(change):
+    other = replace(STRUCTURE, **change)
+    with pytest.raises(AnnpotError, match="x, structure 1: read back, "):
+        check_structures(iter([STRUCTURE] * 2), iter([STRUCTURE, other]), "x")
+
+
+@pytest.mark.parametrize(("n_before", "n_after"), [(1, 2), (2, 1)])
+def test_structures_that_are_missing(n_before, n_after):
+    with pytest.raises(AnnpotError, match="there are other atoms"):
+        check_structures(iter([STRUCTURE] * n_before), iter([STRUCTURE] * n_after), "x")
 
 
 def test_species_in_another_order(tmp_path):
