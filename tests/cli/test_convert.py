@@ -3,6 +3,7 @@
 import json
 import lzma
 import shutil
+from dataclasses import replace
 
 import n2p2_files
 import numpy as np
@@ -11,6 +12,8 @@ from aenet_files import DATA
 from commands import run
 
 from annpot import Potential
+from annpot.convert import sets
+from annpot.convert.structure_files import write_structures
 from annpot.descriptors.chebyshev import Chebyshev
 from annpot.structures.reading import read_structures
 
@@ -143,6 +146,10 @@ def test_units_that_annpot_wrote_need_not_be_given(work):
     other = "--units", "angstrom,ev"
     result = convert("stated", "x.json", *other, folder=work, exit_code=2)
     assert "says that its units are bohr,hartree" in result.stderr
+    path = work / "stated" / "input.nn"
+    path.write_text(path.read_text().replace("bohr,hartree", "parsec,ev", 1))
+    result = convert("stated", "x.json", folder=work, exit_code=1)
+    assert "input.nn', '# Units:': units: 'parsec' is unknown" in result.stderr
 
 
 def test_many_structures_to_check(work):
@@ -192,6 +199,19 @@ def test_structures_there_and_back(made, tmp_path):
             np.testing.assert_allclose(
                 structure.forces_nc, original.forces_nc, rtol=1e-13, atol=1e-15
             )
+
+
+def test_structures_that_are_written_wrong_are_not_left(made, tmp_path, monkeypatch):
+    def write(structures, *arguments):
+        moved = (replace(s, positions_nc=s.positions_nc + 1e-6) for s in structures)
+        return write_structures(moved, *arguments)
+
+    monkeypatch.setattr(sets, "write_structures", write)
+    files = sorted((made / "test").glob("*.xsf"))
+    for source in (files, [made / "fingerprints.h5"]):
+        result = convert(*source, "x.extxyz", folder=tmp_path, exit_code=1)
+        assert "'x.extxyz', structure 0: read back, numbers differ" in result.stderr
+        assert not list(tmp_path.iterdir())
 
 
 def test_sets_there_and_back(work, tmp_path):

@@ -21,7 +21,7 @@ from annpot.convert.n2p2.keywords import (
     TRAINING,
 )
 from annpot.convert.plain_text import FileLine, read_lines
-from annpot.errors import FileFormatError, did_you_mean
+from annpot.errors import FileFormatError, InputError, did_you_mean
 from annpot.structures.archives import read_start
 from annpot.units import Units, parse_units
 
@@ -190,13 +190,16 @@ def find_stated_units(path: Path) -> Units | None:
 
     Raises
     ------
-    InputError
+    FileFormatError
         If annpot does not know them.
     """
     head = read_start(path, 4096).decode("latin-1")
     for line in head.splitlines():
         if line.startswith(UNITS_MARK):
-            return parse_units(line.removeprefix(UNITS_MARK))
+            try:
+                return parse_units(line.removeprefix(UNITS_MARK))
+            except InputError as error:
+                raise FileFormatError(f"'{path}', '{UNITS_MARK}': {error}") from None
     return None
 
 
