@@ -17,6 +17,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from annpot.calibration import Calibration, read_calibration, write_calibration
 from annpot.descriptors import Descriptor, Features
 from annpot.errors import FileFormatError
 from annpot.extrapolation import Assessment
@@ -38,6 +39,10 @@ class Committee:
     """
 
     members: tuple[Potential, ...]
+    calibration: Calibration | None = None
+    """What bounds of errors follow from deviations, if that is known."""
+    settings: str = "{}"
+    """JSON text of the settings that led to it."""
 
     def __post_init__(self) -> None:
         """Check that the members belong together."""
@@ -96,15 +101,22 @@ class Committee:
             for member, d in zip(self._sharing, self._descriptor_k, strict=True)
         ]
         E_ks = np.array([result.E_s for result in results])
+        E_std_s = E_ks.std(axis=0, ddof=1)
         F_nc, F_std_n = _spread_of_forces(results)
+        E_error_s = F_error_n = None
+        if (calibration := self.calibration) is not None:
+            E_error_s = calibration.bound_energies(E_std_s, batch.atoms_s)
+            F_error_n = calibration.bound_forces(F_std_n, batch.species_n)
         return Evaluation(
             E_s=E_ks.mean(axis=0),
             E_n=np.mean([result.E_n for result in results], axis=0),
             F_nc=F_nc,
             stress_sv=_mean_stress(results),
             features=features[self._descriptor_k[self._guard]],
-            E_std_s=E_ks.std(axis=0, ddof=1),
+            E_std_s=E_std_s,
             F_std_n=F_std_n,
+            E_error_s=E_error_s,
+            F_error_n=F_error_n,
         )
 
     def assess(self, features: Features) -> Assessment | None:
@@ -130,14 +142,21 @@ class Committee:
         dE, dF = np.max([member.verify() for member in self.members], axis=0)
         return float(dE), float(dF)
 
-    def save(self, path: Path, settings: str = "{}") -> None:
+    def with_settings(self, settings: str) -> Committee:
+        """Return the committee and each member with the settings that led to them."""
+        members = tuple(member.with_settings(settings) for member in self.members)
+        return replace(self, members=members, settings=settings)
+
+    def save(self, path: Path) -> None:
         """Write all members; the file gets its name only when it is complete.
 
         Names that end with ``.json`` get the text form.
         """
         with writing.create(
-            path, container.COMMITTEE, settings, in_memory=True
+            path, container.COMMITTEE, self.settings, in_memory=True
         ) as file:
+            if self.calibration is not None:
+                write_calibration(file, self.calibration)
             members = file.create_group(container.MEMBERS)
             for k, member in enumerate(self.members):
                 group = members.create_group(str(k))
@@ -236,7 +255,10 @@ def read_committee(file: h5py.File) -> Committee:
     for k in range(len(group)):
         first = members[0] if members else None
         members.append(read_potential(reading.read_group(group, str(k)), first))
+    settings = reading.read_text(file, container.SETTINGS)
     try:
-        return Committee(tuple(members))
+        committee = Committee(tuple(members), settings=settings)
     except FileFormatError as error:
         raise FileFormatError(f"'{file.filename}': {error}") from None
+    calibration = read_calibration(file, len(committee.species))
+    return replace(committee, calibration=calibration)

@@ -74,6 +74,11 @@ class Evaluation:
     F_std_n: Array | None = None
     """The same of the force on each atom, eV/angstrom: the root of the sum of the
     variances of its components."""
+    E_error_s: Array | None = None
+    """Bounds below which 90 % of the errors of energies lie, eV; of calibrated
+    committees only, and for structures like those of the calibration."""
+    F_error_n: Array | None = None
+    """The same of the lengths of the errors of forces, eV/angstrom."""
 
 
 @dataclass(frozen=True)
@@ -167,6 +172,10 @@ class Potential:
         if len(domains) < len(self.models):
             return None
         return assess(self.descriptor, domains, self.shortest_st, features)
+
+    def with_settings(self, settings: str) -> Potential:
+        """Return the potential with the JSON text of the settings that led to it."""
+        return replace(self, settings=settings)
 
     def with_test_vectors(self, batch: Batch) -> Potential:
         """Return the potential with what it gives for ``batch`` as test vectors."""

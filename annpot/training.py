@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 
 from annpot.accuracy import Errors, compute_errors
+from annpot.bootstrap import draw_counts, reweigh
+from annpot.committee import Committee
 from annpot.dataset import Split, split
 from annpot.errors import TrainingError
-from annpot.evaluation import Row, error_table
+from annpot.evaluation import Row, calibrate, error_table
 from annpot.fingerprints import FingerprintSet
 from annpot.loss import Loss
-from annpot.networks import Network, average
 from annpot.objective import References, Values
 from annpot.optimizers.adam import run_adam
 from annpot.optimizers.lbfgs import run_lbfgs
@@ -62,9 +63,9 @@ class Plan:
 
 @dataclass(frozen=True)
 class Result:
-    """A trained potential and how good it is."""
+    """A trained potential, or the committee of its members, and how good it is."""
 
-    potential: Potential
+    potential: Potential | Committee
     best: list[Epoch]
     """The epoch that was kept of each member."""
     n_epochs: int
@@ -101,7 +102,7 @@ class _Trainer:
         self._best_loss = np.inf
 
     def interrupt(self) -> None:
-        """End; a member that is not done would spoil the average of those that are."""
+        """End; a member that is not done would spoil the mean of those that are."""
         self.reason = "interrupted"
         if len(self.kept) > 1 and np.isfinite(self._best_loss):
             self.kept.pop()
@@ -188,8 +189,11 @@ def train(
     model, batch = problem.training.model, problem.training.targets.batch
     start_w = model.flatten()
     try:
-        for _ in range(settings.members):
+        for k in range(settings.members):
             trainer.begin_member()
+            if settings.bootstrap:
+                counts_s = draw_counts(settings.seed, k, batch.n_structures)
+                trainer.training = reweigh(problem.training, counts_s)
             _optimise(trainer, start_w, epochs, order_rng)
             start_w = model.restart(weights_rng).flatten()
     except KeyboardInterrupt:
@@ -199,35 +203,53 @@ def train(
             f"'{fingerprints.path}': no epoch was finished: {trainer.reason}; please "
             "lower the weights of the loss"
         )
-    potential = assemble(
-        model.descriptor,
-        _average([model.split(weights_w) for _, weights_w in trainer.kept]),
-        model.scalings,
-        problem.domains,
-        reference_energies=fingerprints.reference_energies,
-        energy_shift=problem.shift,
-        energy_scale=model.scale,
-        shortest_st=problem.shortest_st,
-        provenance={},
-    )
+    members = _assemble_members(problem, fingerprints, trainer.kept)
     del problem, trainer.training, trainer.validation  # what is kept of shards
+    potential = Committee(members) if len(members) > 1 else members[0]
     try:
         table = error_table(potential, fingerprints, parts)
+        if isinstance(potential, Committee):
+            potential = calibrate(potential, fingerprints, parts.validation)
     except KeyboardInterrupt:  # a second one: no table, but the potential
         table = []
     provenance = _provenance(fingerprints, settings, parts, trainer, table)
-    potential = replace(potential, provenance=provenance).with_test_vectors(
-        small_structures(batch)
-    )
+    potential = _describe(potential, provenance, small_structures(batch))
     best = [epoch for epoch, _ in trainer.kept]
     return Result(potential, best, trainer.n_epochs, trainer.reason, table)
 
 
-def _average(members: list[list[Network]]) -> list[Network]:
-    """Return the average of the members' networks of each species."""
-    if len(members) == 1:
-        return members[0]
-    return [average(networks) for networks in zip(*members, strict=True)]
+def _assemble_members(
+    problem: Problem, fingerprints: FingerprintSet, kept: list[tuple[Epoch, Array]]
+) -> tuple[Potential, ...]:
+    """Return the potential of the weights that were kept of each member."""
+    model = problem.training.model
+    return tuple(
+        assemble(
+            model.descriptor,
+            model.split(weights_w),
+            model.scalings,
+            problem.domains,
+            reference_energies=fingerprints.reference_energies,
+            energy_shift=problem.shift,
+            energy_scale=model.scale,
+            shortest_st=problem.shortest_st,
+            provenance={},
+        )
+        for _, weights_w in kept
+    )
+
+
+def _describe(
+    potential: Potential | Committee, provenance: dict[str, Any], batch: Batch
+) -> Potential | Committee:
+    """Return the potential, or each member, with its provenance and test vectors."""
+    if isinstance(potential, Potential):
+        return replace(potential, provenance=provenance).with_test_vectors(batch)
+    members = tuple(
+        replace(member, provenance=provenance | {"member": k}).with_test_vectors(batch)
+        for k, member in enumerate(potential.members)
+    )
+    return replace(potential, members=members)
 
 
 def _optimise(

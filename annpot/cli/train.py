@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,7 @@ import click
 from annpot.cli import options
 
 if TYPE_CHECKING:
+    from annpot.committee import Committee
     from annpot.potential import Potential
     from annpot.settings import Settings
 
@@ -93,13 +93,13 @@ def train(
         ctx.exit(1)
 
 
-def _save(potential: Potential, settings: Settings) -> Path:
+def _save(potential: Potential | Committee, settings: Settings) -> Path:
     """Save the potential, in the folder for temporary files if it must be."""
     from annpot.cli import report
     from annpot.errors import AnnpotError
 
     path = settings.train.output
-    potential = replace(potential, settings=settings.to_json())
+    potential = potential.with_settings(settings.to_json())
     try:
         potential.save(path)
     except AnnpotError as error:
