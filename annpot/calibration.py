@@ -4,10 +4,10 @@
     |E - reference| / N < factor max(std(E) / N, floor)            of the structures
 
 Split conformal prediction (J. Lei et al., J. Am. Stat. Assoc. 113, 1094 (2018),
-doi:10.1080/01621459.2017.1307116): the factor is the quantile of error / deviation among
-structures that were not trained on. It holds for further structures drawn like those, and
-for no others. The floor keeps atoms on which the members agree by accident, or by
-symmetry, from having no error at all.
+doi:10.1080/01621459.2017.1307116): the factor is the quantile of error / deviation
+among structures that were not trained on. It holds for further structures drawn like
+those, and for no others. The floor keeps atoms on which the members agree by accident,
+or by symmetry, from having no error at all.
 """
 
 from __future__ import annotations
@@ -69,9 +69,7 @@ class Calibration:
             return None
         factor_s = np.array([scale.factor for scale in self.forces])
         floor_s = np.array([scale.floor for scale in self.forces])
-        return np.asarray(
-            factor_s[species_n] * np.maximum(F_std_n, floor_s[species_n])
-        )
+        return np.asarray(factor_s[species_n] * np.maximum(F_std_n, floor_s[species_n]))
 
 
 @dataclass(frozen=True)
@@ -81,10 +79,10 @@ class Deviations:
     NaN where there is no reference.
     """
 
-    dE_s: Array
+    energy_error_s: Array
     """Of energies, eV per atom."""
     E_std_s: Array
-    dF_n: Array
+    force_error_n: Array
     """Lengths of the error of the force on each atom, eV/angstrom."""
     F_std_n: Array
     species_n: Integers
@@ -94,24 +92,31 @@ def fit_calibration(
     deviations: Deviations, n_species: int, level: float = LEVEL
 ) -> Calibration:
     """Return the calibration by structures that were not trained on."""
-    known_n, species_n = np.isfinite(deviations.dF_n), deviations.species_n
-    pooled = _fit_scale(deviations.dF_n, deviations.F_std_n, known_n, level)
+    known_n, species_n = np.isfinite(deviations.force_error_n), deviations.species_n
+    pooled = _fit_scale(deviations.force_error_n, deviations.F_std_n, known_n, level)
     forces = [
         _fit_scale(
-            deviations.dF_n, deviations.F_std_n, known_n & (species_n == s), level
+            deviations.force_error_n,
+            deviations.F_std_n,
+            known_n & (species_n == s),
+            level,
         )
         or pooled
         for s in range(n_species)
     ]
-    known_s = np.isfinite(deviations.dE_s)
+    known_s = np.isfinite(deviations.energy_error_s)
     return Calibration(
         level,
-        _fit_scale(np.abs(deviations.dE_s), deviations.E_std_s, known_s, level),
+        _fit_scale(
+            np.abs(deviations.energy_error_s), deviations.E_std_s, known_s, level
+        ),
         None if pooled is None else tuple(scale for scale in forces if scale),
     )
 
 
-def _fit_scale(error_i: Array, std_i: Array, chosen_i: Array, level: float) -> Scale | None:
+def _fit_scale(
+    error_i: Array, std_i: Array, chosen_i: Array, level: float
+) -> Scale | None:
     """Return the scale of some errors; ``None`` if they are too few."""
     count = int(chosen_i.sum())
     rank = math.ceil((count + 1) * level - 1e-9)

@@ -84,9 +84,11 @@ def calibrate(
     atoms = fingerprints.batch.atoms_of(structures)
     parts = list(_evaluate(structures, committee, fingerprints))
     deviations = Deviations(
-        dE_s=np.concatenate([dE_s for _, dE_s, _ in parts]) / atoms_s,
+        energy_error_s=np.concatenate([dE_s for _, dE_s, _ in parts]) / atoms_s,
         E_std_s=np.concatenate([found.E_std_s for found, _, _ in parts]) / atoms_s,
-        dF_n=np.concatenate([np.linalg.norm(dF_nc, axis=1) for *_, dF_nc in parts]),
+        force_error_n=np.concatenate(
+            [np.linalg.norm(dF_nc, axis=1) for *_, dF_nc in parts]
+        ),
         F_std_n=np.concatenate([found.F_std_n for found, _, _ in parts]),
         species_n=fingerprints.batch.species_n[atoms],
     )

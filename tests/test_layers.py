@@ -16,10 +16,11 @@ ROOT = Path(annpot.__file__).parent
 
 LAYERS = """
     errors version units elements memory settings kernels format structures pairs
-    descriptors networks scaling extrapolation fingerprints potential calibration committee
-    predictor objective model planning shards loss bootstrap accuracy dataset evaluation
-    preparation posing optimizers training generation prediction description calculator
-    convert parallel distributions responses importance comparison training_log plotting
+    descriptors networks stacks scaling extrapolation fingerprints potential calibration
+    committee predictor objective model planning shards loss bootstrap accuracy dataset
+    evaluation preparation posing optimizers training generation prediction description
+    calculator convert parallel distributions responses importance comparison
+    training_log plotting
     cli
 """.split()
 """From the bottom to the top; modules and folders of the package."""
