@@ -92,7 +92,7 @@ COMMITTEE = "committee"
 KINDS = {
     FINGERPRINTS: Kind("a fingerprint set", "annpot generate"),
     POTENTIAL: Kind("a potential", "annpot train"),
-    COMMITTEE: Kind("a committee of potentials", "annpot convert"),
+    COMMITTEE: Kind("a committee of potentials", "annpot train"),
 }
 
 MAX_OBJECTS = 10_000

@@ -84,7 +84,9 @@ def report(fingerprints, committee):
 
 
 def report_cost(fingerprints, committee):
-    batch = fingerprints.batch.take(np.arange(min(100, fingerprints.batch.n_structures)))
+    batch = fingerprints.batch.take(
+        np.arange(min(100, fingerprints.batch.n_structures))
+    )
     neighbours = find_pairs(batch, committee.cutoffs)
     times = {}
     for n_members in range(1, len(committee.members) + 1):
