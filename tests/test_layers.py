@@ -15,12 +15,12 @@ import annpot
 ROOT = Path(annpot.__file__).parent
 
 LAYERS = """
-    errors version units elements memory settings kernels format structures pairs
-    descriptors networks scaling extrapolation fingerprints potential committee
-    predictor objective model planning shards loss accuracy dataset evaluation
-    preparation posing optimizers training generation prediction description calculator
-    convert parallel distributions responses importance comparison training_log plotting
-    cli
+    errors version units elements memory interruption mishaps records runs settings
+    kernels format structures pairs descriptors networks scaling extrapolation
+    fingerprints potential committee predictor objective model planning shards loss
+    accuracy dataset evaluation preparation posing optimizers training generation
+    prediction description calculator convert parallel distributions responses
+    importance comparison training_log plotting cli
 """.split()
 """From the bottom to the top; modules and folders of the package."""
 
