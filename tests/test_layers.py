@@ -15,11 +15,30 @@ import annpot
 ROOT = Path(annpot.__file__).parent
 
 LAYERS = """
-    errors version units elements memory settings kernels parallel format structures
-    pairs descriptors networks scaling extrapolation fingerprints potential committee
-    predictor objective model planning shards loss accuracy dataset evaluation
-    preparation posing optimizers training generation prediction description calculator
-    convert distributions responses importance comparison training_log plotting
+    errors version units elements
+    memory
+    interruption mishaps records runs
+    settings
+    kernels
+    parallel
+    format
+    structures
+    pairs
+    descriptors
+    networks scaling
+    extrapolation
+    fingerprints
+    potential committee predictor
+    objective model planning shards loss
+    accuracy dataset evaluation
+    preparation posing
+    optimizers training
+    generation
+    prediction description
+    calculator
+    convert
+    distributions responses importance comparison training_log
+    plotting
     cli
 """.split()
 """From the bottom to the top; modules and folders of the package."""

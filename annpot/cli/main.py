@@ -19,6 +19,7 @@ from annpot.cli.predict import predict
 from annpot.cli.schema import schema
 from annpot.cli.train import train
 from annpot.errors import AnnpotError, InputError
+from annpot.interruption import INTERRUPTED, Stopped
 from annpot.version import __version__
 
 # annpot shares work among its own threads; those of BLAS would compete with them.
@@ -65,14 +66,18 @@ class ErrorWordingGroup(click.Group):
             ) from None
         except KeyboardInterrupt:
             click.echo("interrupted", err=True)
-            ctx.exit(130)
+            ctx.exit(INTERRUPTED)
+        except Stopped as stopped:
+            click.echo(str(stopped), err=True)
+            ctx.exit(stopped.exit_code)
 
 
 @click.group(
     cls=ErrorWordingGroup,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Exit codes: 0 done, 1 failed, 2 wrong usage or settings, 3 extrapolation "
-    "with --fail-on, 130 interrupted. Try 'annpot COMMAND --help'.",
+    "with --fail-on, 75 stopped by a signal but --resume goes on, 130 interrupted. "
+    "Try 'annpot COMMAND --help'.",
 )
 @click.version_option(__version__, prog_name="annpot")
 def annpot() -> None:
