@@ -32,7 +32,8 @@ LAYERS = """
     objective model planning shards loss
     accuracy dataset evaluation
     preparation posing
-    optimizers training
+    optimizers
+    progress checkpoint checkpoint_file keeper trainer training
     generation
     prediction description
     calculator
