@@ -35,7 +35,7 @@ LAYERS = """
     optimizers
     progress checkpoint checkpoint_file keeper trainer training
     generation
-    prediction description
+    prediction description status
     calculator
     convert
     distributions responses importance comparison training_log
