@@ -115,13 +115,13 @@ def _interrupt(*_: object) -> NoReturn:
 def _prepare() -> None:
     """Make output that nobody wants vanish, and a farewell of the system an interrupt.
 
-    Batch systems end a job by SIGTERM, a lost terminal by SIGHUP: training then keeps
-    the best potential so far, as with Ctrl-C. 'nohup' is respected.
+    Batch systems end a job by SIGTERM, after SIGUSR1 if asked for, a lost terminal by
+    SIGHUP. Commands that can save something take care of that. 'nohup' is respected.
     """
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))
-    for name in ("SIGTERM", "SIGHUP"):
+    for name in ("SIGTERM", "SIGUSR1", "SIGHUP"):
         number = getattr(signal, name, None)
         if number is not None and signal.getsignal(number) == signal.SIG_DFL:
             signal.signal(number, _interrupt)

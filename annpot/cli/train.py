@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from annpot.interruption import Stop
     from annpot.potential import Potential
     from annpot.runs import Run
-    from annpot.settings import Settings
+    from annpot.settings import Settings, TrainSettings
+    from annpot.training import Result
 
 TRIFLE = 600.0
 """Seconds of training that are lost without asking."""
@@ -88,63 +89,67 @@ def train(
         },
     )
 
-    from annpot.cli import report
-    from annpot.format.writing import check_writable
     from annpot.interruption import stoppable
-    from annpot.keeper import exist
-    from annpot.runs import record
 
     if resume and restart:
         raise click.UsageError("--resume and --restart exclude each other")
-    target = loaded.train.output
-    report.announce_compilation()
-    check_writable(target)
-    with (
-        stoppable() as stop,
-        record(target, "train", lambda: exist(target), report.say) as run,
-        options.naming_lines(path, overrides),
-    ):
-        _train(loaded, resume, restart, run, stop, as_json)
+    with stoppable() as stop, options.naming_lines(path, overrides):
+        _train(loaded, resume, restart, stop, as_json)
 
 
 def _train(
-    settings: Settings,
-    resume: str | None,
-    restart: bool,
-    run: Run,
-    stop: Stop,
-    as_json: bool,
+    settings: Settings, resume: str | None, restart: bool, stop: Stop, as_json: bool
 ) -> None:
     from annpot.cli import report
-    from annpot.cli.report_training import EpochTable, report_training
-    from annpot.errors import AnnpotError
-    from annpot.fingerprints import load_set
-    from annpot.interruption import Stopped
-    from annpot.keeper import Keeper, remove
-    from annpot.training import Plan
-    from annpot.training import train as run_training
+    from annpot.format.writing import check_writable
+    from annpot.keeper import exist
+    from annpot.runs import record
 
-    chosen = settings.train
-    fingerprints = load_set(chosen.input)
-    begun = None if restart else _find_begun(chosen.output, resume)
+    output = settings.train.output
+    report.announce_compilation()
+    check_writable(output)
+    with record(output, "train", lambda: exist(output), report.say) as run:
+        begun = None if restart else _find_begun(output, resume)
+        result = _run(settings.train, begun, run)
+        _finish(result, settings, stop, as_json)
+
+
+def _run(settings: TrainSettings, begun: Checkpoint | None, run: Run) -> Result:
+    from annpot.cli import report
+    from annpot.cli.report_training import EpochTable
+    from annpot.fingerprints import load_set
+    from annpot.keeper import Keeper, remove
+    from annpot.training import Plan, train
+
+    fingerprints = load_set(settings.input)
     n_before = None if begun is None else begun.progress.n_epochs
-    with EpochTable(chosen, run, n_before) as table:
+    with EpochTable(settings, run, n_before) as table:
 
         def on_plan(plan: Plan) -> None:
             # not earlier: what cannot be trained must not cost an earlier training
             if begun is None:
-                remove(chosen.output)
+                remove(settings.output)
             table.plan(plan)
 
-        keeper = Keeper(chosen.output, fingerprints, chosen, report.say)
-        result = run_training(fingerprints, chosen, on_plan, table.epoch, keeper, begun)
+        keeper = Keeper(settings.output, fingerprints, settings, report.say)
+        return train(fingerprints, settings, on_plan, table.epoch, keeper, begun)
+
+
+def _finish(result: Result, settings: Settings, stop: Stop, as_json: bool) -> None:
+    """Save the potential, and remove what led to it if that is all."""
+    from annpot.cli.report_training import report_training
+    from annpot.errors import AnnpotError
+    from annpot.interruption import Stopped
+    from annpot.keeper import remove
+
+    output = settings.train.output
     saved = _save(result.potential, settings)
-    report_training(result, chosen, saved, as_json)
+    report_training(result, settings.train, saved, as_json)
     if result.reason == "interrupted":
         raise Stopped(stop.number or signal.SIGINT)
-    if saved != chosen.output:
-        raise AnnpotError(f"the potential is in '{saved}', not in '{chosen.output}'")
-    remove(chosen.output)
+    if saved != output:
+        raise AnnpotError(f"the potential is in '{saved}', not in '{output}'")
+    remove(output)
 
 
 def _find_begun(output: Path, resume: str | None) -> Checkpoint | None:
