@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from annpot.accuracy import Errors, compute_errors
+from annpot.bootstrap import resample
 from annpot.loss import Loss
 from annpot.objective import Values
 from annpot.optimizers import adam, lbfgs
@@ -44,7 +45,9 @@ class Trainer:
         on_progress: Callable[[Progress], None],
         begun: Progress | None = None,
     ) -> None:
-        self.training, self.validation = problem.training, problem.validation
+        self._whole, self.validation = problem.training, problem.validation
+        self.training = self._whole
+        """What the present member sees of the training set."""
         self.settings, self.epochs = settings, epochs
         self.on_epoch, self.on_progress = on_epoch, on_progress
         self._generators = generators
@@ -70,7 +73,7 @@ class Trainer:
             self.on_progress(self.progress)
 
     def interrupt(self) -> None:
-        """End; a member that is not done would spoil the average of those that are."""
+        """End; a member that is not done would spoil the mean of those that are."""
         progress = replace(self.progress, reason="interrupted")
         if len(progress.kept) > 1 and np.isfinite(progress.best_loss):
             progress = replace(progress, kept=progress.kept[:-1])
@@ -78,6 +81,10 @@ class Trainer:
 
     def _train_member(self) -> str:
         """Return why it ended."""
+        if self.settings.bootstrap:
+            self.training = resample(
+                self._whole, self.settings.seed, self.progress.n_done
+            )
         states = self._iterate(self.progress.state or self._begin())
         while (reason := self._find_end(self.progress)) is None:
             try:

@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from annpot.checkpoint import Checkpoint
+from annpot.committee import Committee
 from annpot.dataset import Split, split
 from annpot.errors import TrainingError
-from annpot.evaluation import Row, error_table
+from annpot.evaluation import Row, calibrate, error_table
 from annpot.fingerprints import FingerprintSet
 from annpot.interruption import Stopped
 from annpot.keeper import Keeper
-from annpot.networks import Network, average
 from annpot.objective import References
 from annpot.planning import MemoryPlan
 from annpot.posing import Problem, pose, small_structures
 from annpot.potential import Potential, assemble
 from annpot.progress import Epoch, Progress
 from annpot.settings import TrainSettings
-from annpot.structures.structure import Batch
+from annpot.structures.structure import Array, Batch
 from annpot.trainer import Trainer
 
 EPOCHS = {"lbfgs": 300, "adam": 100}
@@ -50,9 +50,9 @@ class Plan:
 
 @dataclass(frozen=True)
 class Result:
-    """A trained potential and how good it is."""
+    """A trained potential, or the committee of its members, and how good it is."""
 
-    potential: Potential
+    potential: Potential | Committee
     best: list[Epoch]
     """The epoch that was kept of each member."""
     n_epochs: int
@@ -117,15 +117,18 @@ def train(
             f"'{fingerprints.path}': no epoch was finished: {progress.reason}; please "
             "lower the weights of the loss"
         )
-    potential = _assemble(problem, fingerprints, progress)
+    members = _assemble_members(problem, fingerprints, progress.kept)
+    potential = Committee(members) if len(members) > 1 else members[0]
     small = small_structures(problem.training.targets.batch)
     del problem, trainer  # what is kept of shards
     try:
         table = error_table(potential, fingerprints, parts)
+        if isinstance(potential, Committee):
+            potential = calibrate(potential, fingerprints, parts.validation)
     except KeyboardInterrupt:  # a second one: no table, but the potential
         table = []
     provenance = _provenance(fingerprints, settings, parts, progress, table)
-    potential = replace(potential, provenance=provenance).with_test_vectors(small)
+    potential = _describe(potential, provenance, small)
     best = [epoch for epoch, _ in progress.kept]
     return Result(potential, best, progress.n_epochs, progress.reason, table)
 
@@ -143,29 +146,38 @@ def _run(trainer: Trainer, keeper: Keeper | None) -> None:
         trainer.interrupt()
 
 
-def _assemble(
-    problem: Problem, fingerprints: FingerprintSet, progress: Progress
-) -> Potential:
-    """Return the average of the members."""
+def _assemble_members(
+    problem: Problem, fingerprints: FingerprintSet, kept: Sequence[tuple[Epoch, Array]]
+) -> tuple[Potential, ...]:
+    """Return the potential of the weights that were kept of each member."""
     model = problem.training.model
-    return assemble(
-        model.descriptor,
-        _average([model.split(weights_w) for _, weights_w in progress.kept]),
-        model.scalings,
-        problem.domains,
-        reference_energies=fingerprints.reference_energies,
-        energy_shift=problem.shift,
-        energy_scale=model.scale,
-        shortest_st=problem.shortest_st,
-        provenance={},
+    return tuple(
+        assemble(
+            model.descriptor,
+            model.split(weights_w),
+            model.scalings,
+            problem.domains,
+            reference_energies=fingerprints.reference_energies,
+            energy_shift=problem.shift,
+            energy_scale=model.scale,
+            shortest_st=problem.shortest_st,
+            provenance={},
+        )
+        for _, weights_w in kept
     )
 
 
-def _average(members: list[list[Network]]) -> list[Network]:
-    """Return the average of the members' networks of each species."""
-    if len(members) == 1:
-        return members[0]
-    return [average(networks) for networks in zip(*members, strict=True)]
+def _describe(
+    potential: Potential | Committee, provenance: dict[str, Any], batch: Batch
+) -> Potential | Committee:
+    """Return the potential, or each member, with its provenance and test vectors."""
+    if isinstance(potential, Potential):
+        return replace(potential, provenance=provenance).with_test_vectors(batch)
+    members = tuple(
+        replace(member, provenance=provenance | {"member": k}).with_test_vectors(batch)
+        for k, member in enumerate(potential.members)
+    )
+    return replace(potential, members=members)
 
 
 def _plan(parts: Split, problem: Problem, epochs: int, members: int) -> Plan:

@@ -25,11 +25,11 @@ LAYERS = """
     structures
     pairs
     descriptors
-    networks scaling
+    networks stacks scaling
     extrapolation
     fingerprints
-    potential committee predictor
-    objective model planning shards loss
+    potential calibration committee predictor
+    objective model planning shards loss bootstrap
     accuracy dataset evaluation
     preparation posing
     optimizers

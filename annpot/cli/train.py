@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,7 @@ from annpot.cli import options
 
 if TYPE_CHECKING:
     from annpot.checkpoint import Checkpoint
+    from annpot.committee import Committee
     from annpot.interruption import Stop
     from annpot.potential import Potential
     from annpot.runs import Run
@@ -189,13 +189,13 @@ def _find_begun(output: Path, resume: str | None) -> Checkpoint | None:
     )
 
 
-def _save(potential: Potential, settings: Settings) -> Path:
+def _save(potential: Potential | Committee, settings: Settings) -> Path:
     """Save the potential, in the folder for temporary files if it must be."""
     from annpot.cli import report
     from annpot.errors import AnnpotError
 
     path = settings.train.output
-    potential = replace(potential, settings=settings.to_json())
+    potential = potential.with_settings(settings.to_json())
     try:
         potential.save(path)
     except AnnpotError as error:

@@ -54,6 +54,11 @@ FILES, INDEX, GROUPS, SET = "file", "index", "group", "set"
 FEATURES = "features"
 # Committees.
 MEMBERS = "members"
+CALIBRATION = "calibration"
+LEVEL = "level"
+ENERGY_FACTOR, ENERGY_FLOOR, N_ENERGIES = "energy_factor", "energy_floor", "n_energies"
+FORCE_FACTORS, FORCE_FLOORS = "force_factors", "force_floors"
+N_FORCES = "n_forces"
 # Potentials.
 NETWORKS = "networks"
 ACTIVATIONS = "activations"

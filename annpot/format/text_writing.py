@@ -62,6 +62,14 @@ _ORDER = (
     container.ACTIVATIONS,
     container.WEIGHTS,
     container.BIASES,
+    container.CALIBRATION,
+    container.LEVEL,
+    container.ENERGY_FACTOR,
+    container.ENERGY_FLOOR,
+    container.N_ENERGIES,
+    container.FORCE_FACTORS,
+    container.FORCE_FLOORS,
+    container.N_FORCES,
     container.MEMBERS,
 )
 """Of the names in a group, as `annpot.potential` writes them (the digest last)."""

@@ -142,8 +142,12 @@ class TrainSettings(Section):
     activation: Activation = "silu"
     """Activation function of the hidden layers."""
     members: Count = Field(default=4, le=100)
-    """Number of trainings from different random weights, one after the other; the
-    potential is their average, which errs less than each of them."""
+    """Number of trainings from different random weights, one after the other. The
+    potential is the committee of all: its mean errs less than each of them, and their
+    deviations tell by how much it errs."""
+    bootstrap: bool = False
+    """Whether each member is trained on structures drawn from the training set at
+    random, as many as there are, some of them several times."""
     method: Literal["lbfgs", "adam"] = "lbfgs"
     """Optimiser."""
     epochs: Count | None = Field(default=None, examples=[1000])
