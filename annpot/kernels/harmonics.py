@@ -24,6 +24,9 @@ from numpy.typing import NDArray
 from annpot.kernels.lanes import WIDTH, load, splat, store
 from annpot.kernels.radial import inline
 
+USUAL = 6
+"""Number of radial functions of the moments by default."""
+
 
 def recurrence_table(l_max: int) -> NDArray[np.float64]:
     """Return a_lm, b_lm and k_l,m-1 at ``[m, l]``, and Q_mm in place of a_mm.
@@ -81,22 +84,7 @@ def set_legendre(z: Any, l_max: int, table: Any, Q: Any, dQdz: Any) -> None:
 
 
 @inline
-def contract_harmonics(
-    u: Any, l_max: int, radial: Any, moments: Any, legendre: Any
-) -> Any:
-    """Return ``sum_lm D_lm C_lm(u)`` and the gradient of ``sum_lm B_lm C_lm(u)``.
-
-    ``B_lm = sum_k moment_k,lm phi_k``, and ``D_lm`` the same with the slopes.
-
-    Parameters
-    ----------
-    radial
-        Number of radial functions; the functions, and their slopes, in lanes.
-    moments
-        Stride, and ``moment_k,lm`` at ``lm stride + k``.
-    legendre
-        From `set_legendre`.
-    """
+def _contract(u: Any, l_max: int, radial: Any, moments: Any, legendre: Any) -> Any:
     n, phi, slopes = radial
     stride, moment_ki = moments
     Q, dQdz = legendre
@@ -134,6 +122,29 @@ def contract_harmonics(
         cosine_below, sine_below = cosine, sine
         cosine, sine = x * cosine - y * sine, x * sine + y * cosine
     return f, (dx, dy, dz)
+
+
+@inline
+def contract_harmonics(
+    u: Any, l_max: int, radial: Any, moments: Any, legendre: Any
+) -> Any:
+    """Return ``sum_lm D_lm C_lm(u)`` and the gradient of ``sum_lm B_lm C_lm(u)``.
+
+    ``B_lm = sum_k moment_k,lm phi_k``, and ``D_lm`` the same with the slopes.
+
+    Parameters
+    ----------
+    radial
+        Number of radial functions; the functions, and their slopes, in lanes.
+    moments
+        Stride, and ``moment_k,lm`` at ``lm stride + k``.
+    legendre
+        From `set_legendre`.
+    """
+    n, phi, slopes = radial
+    if n == USUAL:  # a constant keeps the functions in registers
+        return _contract(u, l_max, (USUAL, phi, slopes), moments, legendre)
+    return _contract(u, l_max, radial, moments, legendre)
 
 
 @inline

@@ -28,6 +28,7 @@ from typing import Any
 from annpot.kernels.compilation import compiled
 from annpot.kernels.environment import clear, count_pairs, load_block
 from annpot.kernels.harmonics import (
+    USUAL,
     contract_harmonics,
     set_harmonic_tangents,
     set_harmonics,
@@ -219,6 +220,26 @@ def _add_rows(
         store(B, m + stride + v, next_row)
 
 
+@inline
+def _set_matrices(
+    n_l: int, channels: Any, U: Any, first_U: int, H: Any, self_q: Any, q: int
+) -> None:
+    """Set ``dE/d(A_a,lm A_b,lm)`` of a block, a matrix for each l, and ``dE/dself``."""
+    start, stop, stride = channels
+    size = (stop - start) * stride
+    for a in range(start, stop):
+        for b in range(a, stop):
+            sum_l, twice = 0.0, 1.0 + (a == b)
+            at, across = (a - start) * stride + b, (b - start) * stride + a
+            for l in range(n_l):  # noqa: E741
+                h = 0.5 * U[first_U + q * n_l + l]
+                sum_l += h
+                H[l * size + at] = twice * h
+                H[l * size + across] = twice * h
+            self_q[q] = -sum_l
+            q += 1
+
+
 @kernel
 def _set_channel_gradient(
     s: int, l_max: int, recipe: Any, work: Any, dEdG_f: Any, f: int, A: Any, own: Any
@@ -241,17 +262,11 @@ def _set_channel_gradient(
         low = start // WIDTH * WIDTH
         size = (stop - start) * stride
         work.H[: n_l * size] = 0.0
-        for a in range(start, stop):
-            for b in range(a, stop):
-                sum_l, twice = 0.0, 1.0 + (a == b)
-                at, across = (a - start) * stride + b, (b - start) * stride + a
-                for l in range(n_l):  # noqa: E741
-                    h = 0.5 * U[first_U + q * n_l + l]
-                    sum_l += h
-                    work.H[l * size + at] = twice * h
-                    work.H[l * size + across] = twice * h
-                self_q[q] = -sum_l
-                q += 1
+        if n_l == USUAL:  # a constant lets the compiler unroll
+            _set_matrices(USUAL, (start, stop, stride), U, first_U, work.H, self_q, q)
+        else:
+            _set_matrices(n_l, (start, stop, stride), U, first_U, work.H, self_q, q)
+        q += (stop - start) * (stop - start + 1) // 2
         for l in range(n_l):  # noqa: E741
             for v in range(low, stop, WIDTH):
                 _add_rows(l, (start, stop, v), stride, l * size + v, work.H, A, B)
