@@ -29,6 +29,11 @@ def draw_counts(seed: int, member: int, n_structures: int) -> Array:
     return np.bincount(drawn, minlength=n_structures).astype(float)
 
 
+def resample(loss: Loss, seed: int, member: int) -> Loss:
+    """Return the loss over the structures that are drawn for a member."""
+    return reweigh(loss, draw_counts(seed, member, loss.n_structures))
+
+
 def reweigh(loss: Loss, factor_s: Array) -> Loss:
     """Return the loss with the weight of each structure multiplied by a factor."""
     targets = _reweigh_targets(loss.targets, factor_s)

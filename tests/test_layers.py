@@ -15,12 +15,31 @@ import annpot
 ROOT = Path(annpot.__file__).parent
 
 LAYERS = """
-    errors version units elements memory settings kernels format structures pairs
-    descriptors networks stacks scaling extrapolation fingerprints potential calibration
-    committee predictor objective model planning shards loss bootstrap accuracy dataset
-    evaluation preparation posing optimizers training generation prediction description
-    calculator convert parallel distributions responses importance comparison
-    training_log plotting
+    errors version units elements
+    memory
+    interruption mishaps records runs
+    settings
+    kernels
+    parallel
+    format
+    structures
+    pairs
+    descriptors
+    networks stacks scaling
+    extrapolation
+    fingerprints
+    potential calibration committee predictor
+    objective model planning shards loss bootstrap
+    accuracy dataset evaluation
+    preparation posing
+    optimizers
+    progress checkpoint checkpoint_file keeper trainer training
+    generation
+    prediction description status
+    calculator
+    convert
+    distributions responses importance comparison training_log
+    plotting
     cli
 """.split()
 """From the bottom to the top; modules and folders of the package."""

@@ -70,6 +70,16 @@ DISTANCE_LOW, DISTANCE_HIGH = "distance_low", "distance_high"
 PROVENANCE = "provenance"
 TEST_VECTORS = "test_vectors"
 
+# Checkpoints.
+SET_FILE, SET_SHA256 = "set_file", "set_sha256"
+MEMBERS_DONE, EPOCHS, SECONDS, REASON = "members_done", "epochs", "seconds", "reason"
+BEST_LOSS = "best_loss"
+RANDOM, KEPT, OPTIMISER = "random", "kept", "optimiser"
+METHOD = "method"
+NUMBER, MEMBER, LOSS, TRAIN, VALIDATION = (
+    "number", "member", "loss", "train", "validation",
+)  # fmt: skip
+
 # Text datasets, not attributes, that hold JSON: objects in the text form of a file.
 JSON_TEXTS = (SETTINGS, DESCRIPTOR, PROVENANCE)
 
@@ -89,10 +99,12 @@ class Kind(NamedTuple):
 FINGERPRINTS = "fingerprints"
 POTENTIAL = "potential"
 COMMITTEE = "committee"
+CHECKPOINT = "checkpoint"
 KINDS = {
     FINGERPRINTS: Kind("a fingerprint set", "annpot generate"),
     POTENTIAL: Kind("a potential", "annpot train"),
     COMMITTEE: Kind("a committee of potentials", "annpot train"),
+    CHECKPOINT: Kind("the checkpoint of a training", "annpot train"),
 }
 
 MAX_OBJECTS = 10_000

@@ -46,6 +46,7 @@ def create(
     settings: str,
     keep_partial: bool = False,
     in_memory: bool = False,
+    previous: Path | None = None,
 ) -> Iterator[h5py.File]:
     """Write a file of one of the `container.KINDS`; the with-block fills it.
 
@@ -64,6 +65,8 @@ def create(
     in_memory
         For small files: HDF5, which is noisy about a full disk, writes to memory only.
         If the name ends with `TEXT_SUFFIX`, they are written in their text form.
+    previous
+        Name that an older file gets instead of being replaced, in the same folder.
     """
     target = resolve(path)
     unique = f".{os.getpid()}" if in_memory else ""  # HDF5 locks what it has open
@@ -88,6 +91,8 @@ def create(
     with errors_naming(path):
         file.close()
         _sync(partial)
+        if previous is not None and target.exists():
+            os.replace(target, previous)
         os.replace(partial, target)
         _sync(target.parent)
 

@@ -57,10 +57,9 @@ def report(fingerprints, committee):
     dE_s = np.abs(E_s - known.E_s)
     dF_n = np.linalg.norm(found.F_nc - known.F_nc, axis=1)
     print(f"{batch.n_structures} test structures, {batch.n_atoms} atoms")
-    print(
-        f"errors (rms): energy {1000 * np.sqrt(np.mean((dE_s / batch.atoms_s) ** 2)):.2f}"
-        f" meV/atom, force {1000 * np.sqrt(np.mean(dF_n**2) / 3):.1f} meV/angstrom"
-    )
+    E_rmse = 1000 * np.sqrt(np.mean((dE_s / batch.atoms_s) ** 2))
+    F_rmse = 1000 * np.sqrt(np.mean(dF_n**2) / 3)
+    print(f"errors (rms): {E_rmse:.2f} meV/atom, {F_rmse:.1f} meV/angstrom")
     print("\nbelow their bound    share   median bound / error")
     rows = [("energies", dE_s, found.E_error_s), ("forces", dF_n, found.F_error_n)]
     for s, symbol in enumerate(batch.species):
