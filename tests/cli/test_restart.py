@@ -18,7 +18,8 @@ from commands import run
 from annpot import checkpoint_file, keeper
 from annpot.cli import train as command
 from annpot.cli.report_training import EpochTable
-from annpot.potential import Potential
+from annpot.committee import Committee
+from annpot.predictor import load_predictor
 from annpot.records import read_record
 
 SMALL = ("--set", "train.hidden=[3]", "--set", "train.members=2")
@@ -57,8 +58,11 @@ def train(folder, *options):
 
 
 def weights(folder):
-    models = Potential.load(folder / "potential.h5").models
-    return np.concatenate([model.network.flatten() for model in models])
+    found = load_predictor(folder / "potential.h5")
+    members = found.members if isinstance(found, Committee) else [found]
+    return np.concatenate(
+        [model.network.flatten() for member in members for model in member.models]
+    )
 
 
 def log(folder):
@@ -215,7 +219,7 @@ def test_a_log_that_was_lost_begins_anew(work, raise_at, monkeypatch):
 
 
 def test_a_potential_that_cannot_be_written_costs_nothing(work, monkeypatch, tmp_path):
-    real = Potential.save
+    real = Committee.save
 
     def save(self, path):
         if path.parent == Path():
@@ -224,7 +228,7 @@ def test_a_potential_that_cannot_be_written_costs_nothing(work, monkeypatch, tmp
             raise AnnpotError("the disk is full")
         real(self, path)
 
-    monkeypatch.setattr(Potential, "save", save)
+    monkeypatch.setattr(Committee, "save", save)
     failed = train(work, "--set", "train.checkpoint_every=1e-9")
     assert failed.exit_code == 1
     assert "Error: the potential is in '" in failed.stderr
