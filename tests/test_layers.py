@@ -19,8 +19,8 @@ LAYERS = """
     descriptors networks scaling extrapolation fingerprints potential committee
     predictor objective model planning shards loss accuracy dataset evaluation
     preparation posing optimizers training generation prediction description calculator
-    convert parallel distributions responses importance comparison training_log plotting
-    cli
+    checks convert parallel distributions responses importance comparison training_log
+    plotting cli
 """.split()
 """From the bottom to the top; modules and folders of the package."""
 

@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 
 import click
 
+from annpot.cli.check import check
 from annpot.cli.convert import convert
 from annpot.cli.generate import generate
 from annpot.cli.info import info
@@ -85,7 +86,7 @@ def annpot() -> None:
     """  # noqa: D301
 
 
-for command in (generate, train, predict, convert, info, schema, plot):
+for command in (check, generate, train, predict, convert, info, schema, plot):
     annpot.add_command(command)
 
 
