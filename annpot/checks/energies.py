@@ -117,13 +117,13 @@ def fit_robustly(share_st: Array, energy_s: Array) -> Array:
     68, 857 (1973), DOI 10.1080/01621459.1973.10481436.
     """
     weight_s: Array = np.ones(len(energy_s))
-    fit_t = np.zeros(share_st.shape[1])
+    fit_t: Array = np.zeros(share_st.shape[1])
     centre = np.median(energy_s)
     for _ in range(30):
         root_s = np.sqrt(weight_s)
-        fit_t = np.linalg.lstsq(
-            share_st * root_s[:, None], (energy_s - centre) * root_s, rcond=1e-8
-        )[0]
+        weighted_s = (energy_s - centre) * root_s
+        found = np.linalg.lstsq(share_st * root_s[:, None], weighted_s, rcond=1e-8)
+        fit_t = np.asarray(found[0], dtype=np.float64)
         error_s = np.abs(energy_s - centre - share_st @ fit_t)
         weight_s = 1.0 / np.maximum(error_s, 1e-4)
     return fit_t + centre
