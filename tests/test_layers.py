@@ -37,6 +37,7 @@ LAYERS = """
     generation
     prediction description status
     calculator
+    checks
     convert
     distributions responses importance comparison training_log
     plotting

@@ -108,6 +108,8 @@ KINDS = {
 }
 
 MAX_OBJECTS = 10_000
+MAX_DEPTH = 16
+"""Of groups in groups: full names would grow with the square of it."""
 MAX_ATTRIBUTES = 100
 MAX_ATTRIBUTE_BYTES = 64 * 1024
 MAX_RANK = 8
@@ -133,11 +135,16 @@ def iterate_objects(file: h5py.File) -> Iterator[h5py.Group | h5py.Dataset]:
     a strange name and an object of another type raise a `FileFormatError`. Nothing
     is read but the links.
     """
-    groups = [file["/"]]
-    seen = {groups[0].id}
-    yield groups[0]
+    root = file["/"]
+    groups = [(root, 0)]
+    seen = {root.id}
+    yield root
     while groups:
-        group = groups.pop()
+        group, depth = groups.pop()
+        if depth > MAX_DEPTH:
+            raise FileFormatError(
+                f"'{file.filename}': groups nested more than {MAX_DEPTH} deep"
+            )
         if len(group) + len(seen) > MAX_OBJECTS:
             raise FileFormatError(
                 f"'{file.filename}': more than {MAX_OBJECTS} groups and datasets"
@@ -149,7 +156,7 @@ def iterate_objects(file: h5py.File) -> Iterator[h5py.Group | h5py.Dataset]:
             seen.add(item.id)
             yield item
             if isinstance(item, h5py.Group):
-                groups.append(item)
+                groups.append((item, depth + 1))
 
 
 def _follow_link(group: h5py.Group, name: str) -> h5py.Group | h5py.Dataset:
