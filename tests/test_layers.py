@@ -27,14 +27,14 @@ LAYERS = """
     descriptors
     networks stacks scaling
     extrapolation
-    fingerprints
+    fingerprints set_writing tally
     potential calibration committee predictor
     objective model planning shards loss bootstrap
     accuracy dataset evaluation
     preparation posing
     optimizers
     progress checkpoint checkpoint_file keeper trainer training
-    generation
+    manifest parts merging part_making resumption generation
     prediction description status
     calculator
     checks
