@@ -32,6 +32,10 @@ DAMAGE = (tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError)
 _NO_WAITING = getattr(os, "O_NONBLOCK", 0)
 
 
+def _open_plain(path: Path) -> BinaryIO:
+    return open(path, "rb")
+
+
 def is_archive(path: Path) -> bool:
     """Return whether the name of ``path`` is that of a tar archive."""
     return path.name.lower().endswith(ARCHIVE_SUFFIXES)
@@ -45,13 +49,29 @@ def is_xsf(name: str) -> bool:
 def read_content(path: Path) -> bytes:
     """Return the content of the file ``path``, uncompressed."""
     opener = OPENERS.get(path.suffix.lower())
-    with _damage_named(path):
+    with damage_named(path):
         if opener is None:
             return _read_plain(path)
         with opener(path) as packed:
             content = packed.read(LARGEST_FILE + 1)
     _check_size(len(content), str(path))
     return content
+
+
+@contextmanager
+def open_content(path: Path) -> Iterator[BinaryIO]:
+    """Open the file ``path`` to read it, uncompressed, bit by bit.
+
+    Raises
+    ------
+    StructureError
+        If that cannot be done, or fails before the block ends.
+    """
+    opener = OPENERS.get(path.suffix.lower(), _open_plain)
+    with damage_named(path):
+        _check_kind(path, os.stat(path).st_mode)
+        with opener(path) as file:
+            yield file
 
 
 def read_start(path: Path, n_bytes: int) -> bytes:
@@ -75,9 +95,7 @@ def _read_plain(path: Path) -> bytes:
     # without O_NONBLOCK, to open a pipe might last for ever
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | _NO_WAITING)
     try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            found = "a folder" if path.is_dir() else "a device or pipe"
-            raise StructureError(f"'{path}': is {found}, expected a file")
+        _check_kind(path, os.fstat(descriptor).st_mode)
         while part := os.read(descriptor, 1 << 16):
             parts.append(part)
     finally:
@@ -85,9 +103,15 @@ def _read_plain(path: Path) -> bytes:
     return b"".join(parts)
 
 
+def _check_kind(path: Path, mode: int) -> None:
+    if not stat.S_ISREG(mode):
+        found = "a folder" if stat.S_ISDIR(mode) else "a device or pipe"
+        raise StructureError(f"'{path}': is {found}, expected a file")
+
+
 def list_members(path: Path) -> list[str]:
     """Return the names of the XSF files in the archive ``path``."""
-    with _damage_named(path), tarfile.open(path, "r|*") as archive:
+    with damage_named(path), tarfile.open(path, "r|*") as archive:
         return [_name(member) for member in archive if _is_wanted(member)]
 
 
@@ -100,7 +124,7 @@ def read_members(
     called ``*.xsf`` are passed over.
     """
     n_found = 0
-    with _damage_named(path), tarfile.open(path, "r|*") as archive:
+    with damage_named(path), tarfile.open(path, "r|*") as archive:
         for member in archive:
             if not _is_wanted(member):
                 continue
@@ -135,7 +159,7 @@ def _check_size(n_bytes: int, name: str) -> None:
 
 
 @contextmanager
-def _damage_named(path: Path) -> Iterator[None]:
+def damage_named(path: Path) -> Iterator[None]:
     """Turn what a damaged or absent file raises into one line with its name."""
     try:
         yield
