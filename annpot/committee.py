@@ -18,6 +18,7 @@ from typing import NamedTuple
 import h5py
 import numpy as np
 
+from annpot.averaging import average_potentials
 from annpot.calibration import Calibration, read_calibration, write_calibration
 from annpot.descriptors import Descriptor, Features
 from annpot.errors import FileFormatError
@@ -137,6 +138,16 @@ class Committee:
             Those of `evaluate`.
         """
         return self.members[self._guard].assess(features)
+
+    def average(self) -> Potential:
+        """Return one potential that gives the means, for the cost of one.
+
+        Raises
+        ------
+        FileFormatError
+            If the members have different descriptors or activation functions.
+        """
+        return average_potentials(self.members, self.members[self._guard])
 
     def verify(self) -> tuple[float, float]:
         """Return the largest deviations from the test vectors of all members.

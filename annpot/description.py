@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -102,8 +102,23 @@ def _describe_committee(committee: Committee) -> dict[str, Any]:
         "species": list(committee.species),
         "cutoff": committee.cutoffs[-1],
         "n_members": len(committee.members),
+        "calibration": _describe_calibration(committee),
         "members": [_describe_potential(member) for member in committee.members],
     }
+
+
+def _describe_calibration(committee: Committee) -> dict[str, Any] | str:
+    """Return by what deviations are multiplied for bounds of errors."""
+    calibration = committee.calibration
+    if calibration is None:
+        return "none"
+    words: dict[str, Any] = {"level": calibration.level}
+    if calibration.energy is not None:
+        words["energy_per_atom"] = asdict(calibration.energy)
+    if calibration.forces is not None:
+        scales = [asdict(scale) for scale in calibration.forces]
+        words["forces"] = _by_species(committee.species, scales)
+    return words
 
 
 def _describe_potential(potential: Potential) -> dict[str, Any]:

@@ -66,9 +66,11 @@ def predict(
 
     FILES are structure files of any format, '-' reads their names from standard input.
 
-    A committee gives the means of its members and, last in each line, their standard
-    deviations: of the energy, meV/atom, and the largest of a force, meV/angstrom; with
-    --forces of the force on each atom, eV/angstrom.
+    A committee gives the means of its members and, last in each line, bounds of the
+    errors: of the energy, meV/atom, and the largest of a force, meV/angstrom; with
+    --forces of the force on each atom, eV/angstrom. 90 % of the errors are smaller, for
+    structures like those it was trained and validated on. One that was put together, or
+    trained without validation structures, gives the standard deviations instead.
     """
     loaded, _ = options.load(
         None,
@@ -86,8 +88,7 @@ def predict(
     options.check_output(output, [*read, loaded.predict.potential])
 
     from annpot.cli import report
-    from annpot.cli.predictions import Predictions
-    from annpot.committee import Committee
+    from annpot.cli.predictions import Predictions, name_spread
     from annpot.prediction import predict as run
     from annpot.predictor import load_predictor
     from annpot.structures.reading import Source, SourceFile, read_files
@@ -115,7 +116,7 @@ def predict(
         stress=loaded.predict.stress or as_json or output is not None,
         batch_atoms=loaded.predict.batch_atoms,
     )
-    spread = isinstance(predictor, Committee)
+    spread = name_spread(predictor)
     with Predictions(loaded.predict, as_json, output, spread) as table:
         for prediction in predictions:
             table.add(prediction)

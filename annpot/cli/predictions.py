@@ -16,9 +16,12 @@ import numpy as np
 from annpot.accuracy import RunningErrors
 from annpot.cli.output import open_output
 from annpot.cli.report import print_json, say
+from annpot.committee import Committee
 from annpot.extrapolation import LEVELS
 from annpot.prediction import Prediction
+from annpot.predictor import Predictor
 from annpot.settings import PredictSettings
+from annpot.structures.structure import Array
 
 MAX_WARNINGS = 20
 """Lines of warnings; the table flags all structures."""
@@ -30,7 +33,7 @@ class Predictions:
     Parameters
     ----------
     spread
-        Whether they are those of a committee, with standard deviations.
+        Names of the last columns, which the predictions of a committee have.
     """
 
     def __init__(
@@ -38,7 +41,7 @@ class Predictions:
         settings: PredictSettings,
         as_json: bool,
         output: Path | None,
-        spread: bool,
+        spread: str,
     ) -> None:
         self._settings, self._as_json, self._output = settings, as_json, output
         self._spread = spread
@@ -57,9 +60,7 @@ class Predictions:
             click.echo(
                 "# file frame atoms energy(eV) energy/atom(eV) "
                 "max_force(eV/angstrom) extrapolation dE(meV/atom) "
-                "force_rmse(meV/angstrom)"
-                + self._spread
-                * " energy_std(meV/atom) max_force_std(meV/angstrom)"
+                f"force_rmse(meV/angstrom){self._spread}"
             )
         return self
 
@@ -110,21 +111,22 @@ class Predictions:
         click.echo(
             f"{structure.file} {structure.index} {n_atoms} {prediction.energy:.8f} "
             f"{prediction.energy / n_atoms:.8f} {largest:.6f} {level_of(prediction)} "
-            f"{' '.join(deviations + _spread_of(prediction))}"
+            f"{' '.join(deviations + _spread_words(prediction))}"
         )
         if settings.stress:
             stress_v = prediction.stress_v
             words = ["none"] if stress_v is None else [f"{x:.10f}" for x in stress_v]
             click.echo(f"  stress {' '.join(words)}")
         if settings.forces or settings.atomic_energies:
+            _, spread_n = _spread_of(prediction)
             for n, symbol in enumerate(structure.symbols):
                 words = [f"  {n} {symbol}"]
                 if settings.forces:
                     words += [f"{x:.8f}" for x in forces_nc[n]]
                 if settings.atomic_energies:
                     words.append(f"{prediction.atomic_energies[n]:.8f}")
-                if settings.forces and prediction.forces_std_n is not None:
-                    words.append(f"{prediction.forces_std_n[n]:.8f}")
+                if settings.forces and spread_n is not None:
+                    words.append(f"{spread_n[n]:.8f}")
                 click.echo(" ".join(words))
 
     def _collect_errors(self, prediction: Prediction) -> list[str]:
@@ -167,13 +169,33 @@ class Predictions:
                 click.echo(f"# {line}")
 
 
-def _spread_of(prediction: Prediction) -> list[str]:
-    """Return the standard deviations of a committee as words; none of a potential."""
-    energy_std, forces_std_n = prediction.energy_std, prediction.forces_std_n
-    if energy_std is None or forces_std_n is None:
+def name_spread(predictor: Predictor) -> str:
+    """Return the names of the last columns: nothing for a potential."""
+    if not isinstance(predictor, Committee):
+        return ""
+    known = predictor.calibration
+    kinds = [
+        "error" if known and scale else "std"
+        for scale in (known and known.energy, known and known.forces)
+    ]
+    return " energy_{}(meV/atom) max_force_{}(meV/angstrom)".format(*kinds)
+
+
+def _spread_of(prediction: Prediction) -> tuple[float | None, Array | None]:
+    """Return the bounds of the errors, or standard deviations without calibration."""
+    energy, forces_n = prediction.energy_error, prediction.forces_error_n
+    return (
+        prediction.energy_std if energy is None else energy,
+        prediction.forces_std_n if forces_n is None else forces_n,
+    )
+
+
+def _spread_words(prediction: Prediction) -> list[str]:
+    energy, forces_n = _spread_of(prediction)
+    if energy is None or forces_n is None:
         return []
-    per_atom = energy_std / len(prediction.structure)
-    return [f"{1000 * per_atom:.3f}", f"{1000 * forces_std_n.max():.3f}"]
+    per_atom = energy / len(prediction.structure)
+    return [f"{1000 * per_atom:.3f}", f"{1000 * forces_n.max():.3f}"]
 
 
 def level_of(prediction: Prediction) -> str:
@@ -208,6 +230,10 @@ def as_record(prediction: Prediction) -> dict[str, Any]:
     if prediction.energy_std is not None:
         record["energy_std"] = prediction.energy_std
         record["forces_std"] = prediction.forces_std_n
+    if prediction.energy_error is not None:
+        record["energy_error"] = prediction.energy_error
+    if prediction.forces_error_n is not None:
+        record["forces_error"] = prediction.forces_error_n
     references = {
         "energy": prediction.reference_energy,
         "forces": structure.forces_nc,
@@ -246,6 +272,10 @@ def write_extxyz(file: IO[str], prediction: Prediction) -> None:
         atoms.info["energy_std"] = prediction.energy_std
     if prediction.forces_std_n is not None:
         atoms.set_array("forces_std", prediction.forces_std_n)
+    if prediction.energy_error is not None:
+        atoms.info["energy_error"] = prediction.energy_error
+    if prediction.forces_error_n is not None:
+        atoms.set_array("forces_error", prediction.forces_error_n)
     if prediction.reference_energy is not None:
         atoms.info["REF_energy"] = prediction.reference_energy
     if structure.forces_nc is not None:
