@@ -14,7 +14,7 @@ from annpot.loss import Loss
 from annpot.objective import Values
 from annpot.optimizers import adam, lbfgs
 from annpot.posing import Problem
-from annpot.progress import Epoch, Progress, State
+from annpot.progress import INTERRUPTED, Epoch, Progress, State
 from annpot.settings import TrainSettings
 from annpot.structures.structure import Array
 
@@ -74,7 +74,7 @@ class Trainer:
 
     def interrupt(self) -> None:
         """End; a member that is not done would spoil the mean of those that are."""
-        progress = replace(self.progress, reason="interrupted")
+        progress = replace(self.progress, reason=INTERRUPTED)
         if len(progress.kept) > 1 and np.isfinite(progress.best_loss):
             progress = replace(progress, kept=progress.kept[:-1])
         self.progress = progress

@@ -14,6 +14,7 @@ from annpot.cli import options
 if TYPE_CHECKING:
     from annpot.checkpoint import Checkpoint
     from annpot.committee import Committee
+    from annpot.fingerprints import FingerprintSet
     from annpot.interruption import Stop
     from annpot.potential import Potential
     from annpot.runs import Run
@@ -101,6 +102,7 @@ def _train(
     settings: Settings, resume: str | None, restart: bool, stop: Stop, as_json: bool
 ) -> None:
     from annpot.cli import report
+    from annpot.fingerprints import load_set
     from annpot.format.writing import check_writable
     from annpot.keeper import exist
     from annpot.runs import record
@@ -110,18 +112,40 @@ def _train(
     check_writable(output)
     with record(output, "train", lambda: exist(output), report.say) as run:
         begun = None if restart else _find_begun(output, resume)
-        result = _run(settings.train, begun, run)
+        fingerprints = load_set(settings.train.input)
+        if resume == "auto" and begun is None and _is_done(fingerprints, settings):
+            report.say(f"'{output}' is finished, of this set and by these settings")
+            return
+        result = _run(fingerprints, settings.train, begun, run)
         _finish(result, settings, stop, as_json)
 
 
-def _run(settings: TrainSettings, begun: Checkpoint | None, run: Run) -> Result:
+def _is_done(fingerprints: FingerprintSet, settings: Settings) -> bool:
+    """Return whether the potential is there already, as the training would make it."""
+    from annpot.checkpoint import is_result
+    from annpot.committee import Committee
+    from annpot.errors import FileFormatError
+    from annpot.predictor import load_predictor
+
+    try:
+        found = load_predictor(settings.train.output)
+    except FileFormatError:
+        return False
+    member = found.members[0] if isinstance(found, Committee) else found
+    return is_result(member.provenance, fingerprints, settings.train)
+
+
+def _run(
+    fingerprints: FingerprintSet,
+    settings: TrainSettings,
+    begun: Checkpoint | None,
+    run: Run,
+) -> Result:
     from annpot.cli import report
     from annpot.cli.report_training import EpochTable
-    from annpot.fingerprints import load_set
     from annpot.keeper import Keeper, remove
     from annpot.training import Plan, train
 
-    fingerprints = load_set(settings.input)
     n_before = None if begun is None else begun.progress.n_epochs
     with EpochTable(settings, run, n_before) as table:
 
@@ -141,11 +165,12 @@ def _finish(result: Result, settings: Settings, stop: Stop, as_json: bool) -> No
     from annpot.errors import AnnpotError
     from annpot.interruption import Stopped
     from annpot.keeper import remove
+    from annpot.progress import INTERRUPTED
 
     output = settings.train.output
     saved = _save(result.potential, settings)
     report_training(result, settings.train, saved, as_json)
-    if result.reason == "interrupted":
+    if result.reason == INTERRUPTED:
         raise Stopped(stop.number or signal.SIGINT)
     if saved != output:
         raise AnnpotError(f"the potential is in '{saved}', not in '{output}'")

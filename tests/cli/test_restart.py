@@ -293,3 +293,40 @@ def test_a_folder_that_cannot_be_written(work):
     work.chmod(0o700)
     assert failed.exit_code == 1
     assert "Permission denied" in failed.stderr
+
+
+def test_a_finished_training_is_not_done_again(work):
+    assert train(work).exit_code == 0
+    before = (work / "potential.h5").read_bytes()
+    again = train(work, "--resume", "auto")
+    assert again.exit_code == 0
+    assert "'potential.h5' is finished, of this set and by these" in again.stderr
+    assert (work / "potential.h5").read_bytes() == before
+    for other in (("--epochs", "9"), ("--set", "train.l2=1e-3")):
+        assert train(work, "--resume", "auto", *other).exit_code == 0
+        assert (work / "potential.h5").read_bytes() != before
+        before = (work / "potential.h5").read_bytes()
+
+
+def test_an_interrupted_one_is_not_finished(work, raise_at, monkeypatch):
+    raise_at(4, signal.SIGINT)
+    train(work)
+    monkeypatch.undo()
+    (work / "potential.h5.checkpoint").unlink()
+    again = train(work, "--resume", "auto")
+    assert "is finished" not in again.stderr
+    assert log(work)[0].tolist() == list(range(1, 31))
+
+
+def test_info_tells_what_is_in_a_checkpoint(work, raise_at):
+    raise_at(4, signal.SIGTERM)
+    train(work)
+    shown = run("info", "--verify", "--json", "potential.h5.checkpoint", folder=work)
+    values = json.loads(shown.stdout)
+    assert (values["kind"], values["epochs"], values["members_done"]) == (
+        "checkpoint",
+        3,
+        0,
+    )
+    assert values["set"]["file"] == "fingerprints.h5"
+    assert values["settings"]["train"]["hidden"] == [3]
