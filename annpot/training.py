@@ -139,7 +139,7 @@ def _run(trainer: Trainer, keeper: Keeper | None) -> None:
         trainer.run()
     except (KeyboardInterrupt, Stopped) as interrupt:
         if keeper is not None:
-            keeper.save(trainer.progress)
+            keeper.save_last(trainer.progress)
         number = getattr(interrupt, "number", signal.SIGINT)
         if number not in PATIENT or not trainer.progress.kept:
             raise
