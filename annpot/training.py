@@ -117,7 +117,7 @@ def train(
         lambda progress: _go_on(progress, keeper, stop, ranks),
         None if begun is None else begun.progress,
     )
-    _run(trainer, keeper)
+    _run(trainer, keeper, ranks)
     progress = trainer.progress
     if not progress.kept:
         raise TrainingError(
@@ -154,13 +154,16 @@ def _go_on(
         raise Stopped(number)
 
 
-def _run(trainer: Trainer, keeper: Keeper | None) -> None:
+def _run(trainer: Trainer, keeper: Keeper | None, ranks: Ranks) -> None:
     """Train until the end or an interrupt, which leaves a checkpoint."""
     try:
         trainer.run()
     except (KeyboardInterrupt, Stopped) as interrupt:
         if keeper is not None:
             keeper.save_last(trainer.progress)
+        if ranks.size > 1 and isinstance(interrupt, KeyboardInterrupt):
+            raise  # the others are elsewhere
+        ranks.barrier()  # from here on all ranks find the checkpoint
         number = getattr(interrupt, "number", signal.SIGINT)
         if number not in PATIENT or not trainer.progress.kept:
             raise

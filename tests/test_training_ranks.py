@@ -30,7 +30,7 @@ for method in ("lbfgs", "adam"):
     changes["method"] = method
     settings = load_settings(None, {f"train.{k}": v for k, v in changes.items()}).train
     plans, epochs = [], []
-    result = train(fingerprints, settings, plans.append, epochs.append, ranks)
+    result = train(fingerprints, settings, plans.append, epochs.append, ranks=ranks)
     for name, numbers in {
         "weights": [m.network.flatten() for m in result.potential.models],
         "scaling": [m.shift_f for m in result.potential.models]
