@@ -20,7 +20,7 @@ LAYERS = """
     interruption mishaps records runs
     settings
     kernels
-    parallel
+    exact_sums parallel
     format
     structures
     pairs
@@ -29,8 +29,9 @@ LAYERS = """
     extrapolation
     fingerprints set_writing tally
     potential calibration committee predictor
-    objective model planning shards loss bootstrap
-    accuracy dataset evaluation
+    objective model planning shards
+    accuracy loss bootstrap
+    dataset evaluation
     preparation posing
     optimizers
     progress checkpoint checkpoint_file keeper trainer training
