@@ -15,6 +15,7 @@ import numpy as np
 from annpot.elements import SYMBOLS
 from annpot.errors import InputError, StructureError, did_you_mean
 from annpot.structures.archives import OPENERS, read_content
+from annpot.structures.dangers import REFUSED, check_harmless
 from annpot.structures.references import find_energy, find_forces, find_stress
 from annpot.structures.selection import Index, select
 from annpot.structures.structure import Structure
@@ -24,14 +25,6 @@ if TYPE_CHECKING:
 
 SOUGHT = ("xyz", "extxyz")
 """Formats whose reader jumps back: in a packed file it would unpack all again."""
-REFUSED = {
-    "trj": "which holds code (pickle)",
-    "bundletrajectory": "which is a folder",
-    "postgresql": "a database on a server",
-    "mysql": "a database on a server",
-    "mariadb": "a database on a server",
-}
-"""Formats of ASE that are not read, and what is against them."""
 MAX_COLUMNS = 10_000
 """Most numbers and words in a line of an atom that are read."""
 _COLUMNS = re.compile(rb":[SRIL]:(\d+)")
@@ -107,6 +100,7 @@ def iterate_atoms(path: Path, ase_format: str) -> Iterator[Atoms]:
     from ase.io import iread
 
     packed = path.suffix.lower() in OPENERS
+    check_harmless(path, ase_format)
     if ase_format in SOUGHT:
         _check_counts(path)
     # parallel: under MPI ASE would read on one rank and broadcast, but each rank of
