@@ -18,7 +18,7 @@ from annpot.errors import StructureError
 
 LARGEST_FILE = 1 << 30
 """Bytes of one unpacked XSF file: a guard against archive bombs."""
-USUAL_FILE, USUAL_PACKING = 1 << 26, 200
+USUAL_FILE, USUAL_PACKING = 1 << 26, 100
 """Bytes that a packed file may unpack to, or as many times its own size: text of any
 kind packs 3 to 20 times smaller, a bomb 1000 times."""
 LARGEST_HEADER = 1 << 15
@@ -64,6 +64,22 @@ def read_content(path: Path) -> bytes:
             content = packed.read(limit + 1)
     _check_size(len(content), str(path), limit)
     return content
+
+
+def check_unpacked(path: Path) -> None:
+    """Check that a packed file does not unpack to far more than it is.
+
+    Raises
+    ------
+    StructureError
+        If it does, or cannot be unpacked.
+    """
+    limit = min(LARGEST_FILE, _largest(path))
+    size = 0
+    with damage_named(path), OPENERS[path.suffix.lower()](path) as packed:
+        while part := packed.read(1 << 20):
+            size += len(part)
+            _check_size(size, str(path), limit)
 
 
 def _largest(path: Path) -> int:

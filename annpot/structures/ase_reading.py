@@ -16,6 +16,7 @@ from annpot.elements import SYMBOLS
 from annpot.errors import InputError, StructureError, did_you_mean
 from annpot.structures.archives import LARGEST_FILE, open_content
 from annpot.structures.blocks import Window, find_places
+from annpot.structures.dangers import REFUSED, check_harmless
 from annpot.structures.references import find_energy, find_forces, find_stress
 from annpot.structures.selection import Index, select
 from annpot.structures.structure import Structure
@@ -24,15 +25,6 @@ if TYPE_CHECKING:
     from ase import Atoms
 
 SOUGHT = ("xyz", "extxyz")
-"""Formats whose reader jumps back: in a packed file it would unpack all again."""
-REFUSED = {
-    "trj": "which holds code (pickle)",
-    "bundletrajectory": "which is a folder",
-    "postgresql": "a database on a server",
-    "mysql": "a database on a server",
-    "mariadb": "a database on a server",
-}
-"""Formats of ASE that are not read, and what is against them."""
 """Formats whose structures can be found without parsing them."""
 COLUMN_COUNTS = re.compile(rb":[SRIL]:([^:\s]*)")
 PUNCTUATION = b"\\\"'{}[]"
@@ -107,6 +99,7 @@ def iterate_atoms(path: Path, ase_format: str) -> Iterator[Atoms]:
         If it cannot.
     """
     if ase_format not in SOUGHT:
+        check_harmless(path, ase_format)
         # A name with '@' is a name, not a name and an index.
         yield from _iterate(str(path.absolute()), ase_format, f"'{path}'")
         return
