@@ -1,4 +1,4 @@
-"""What is in a fingerprint set or a potential, and whether it holds."""
+"""What is in a file in the annpot format, and whether it holds."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from annpot import checkpoint_file
 from annpot.committee import Committee
 from annpot.errors import FileFormatError
 from annpot.fingerprints import load_set
@@ -26,7 +27,7 @@ class Verification:
 
     checksum: str
     energy_deviation: float | None
-    """Largest deviation from the test vectors, eV/atom; ``None`` for a set."""
+    """Largest deviation from the test vectors, eV/atom; ``None``: no potential."""
     force_deviation: float | None
     """eV/angstrom."""
 
@@ -55,6 +56,8 @@ def describe(path: Path) -> dict[str, Any]:
     description = {"file": str(path), **header}
     if header[container.KIND] == container.FINGERPRINTS:
         description |= _describe_set(path)
+    elif header[container.KIND] == container.CHECKPOINT:
+        description |= _describe_checkpoint(path)
     else:
         predictor = load_predictor(path)
         if isinstance(predictor, Committee):
@@ -94,6 +97,18 @@ def _describe_set(path: Path) -> dict[str, Any]:
         "n_features": _by_species(
             batch.species, fingerprints.descriptor.n_features_s.tolist()
         ),
+    }
+
+
+def _describe_checkpoint(path: Path) -> dict[str, Any]:
+    checkpoint = checkpoint_file.load(path)
+    progress = checkpoint.progress
+    return {
+        "set": {"file": checkpoint.set_name, "sha256": checkpoint.set_sha256},
+        "members_done": progress.n_done,
+        "epochs": progress.n_epochs,
+        "seconds": progress.seconds,
+        "best_epochs": [epoch.number for epoch, _ in progress.kept],
     }
 
 
@@ -162,7 +177,7 @@ def verify_file(path: Path) -> Verification:
         reading.verify_checksum(file)
         checksum = reading.read_attribute(file, container.SHA256, str)
         kind = reading.read_attribute(file, container.KIND, str)
-    if kind == container.FINGERPRINTS:
+    if kind in (container.FINGERPRINTS, container.CHECKPOINT):
         return Verification(checksum, None, None)
     predictor = load_predictor(path)
     if isinstance(predictor, Potential):

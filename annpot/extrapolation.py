@@ -56,7 +56,10 @@ class Domain:
 
     def widen(self, G_nf: Array) -> Domain:
         """Return the domain that reaches as far as these training atoms."""
-        low = float(self.compute_squares(G_nf).max(initial=self.low))
+        return self.reach(float(self.compute_squares(G_nf).max(initial=self.low)))
+
+    def reach(self, low: float) -> Domain:
+        """Return the domain with this as the largest squared distance."""
         return replace(self, low=low, high=FAR_DISTANCE * low)
 
 

@@ -20,23 +20,25 @@ LAYERS = """
     interruption mishaps records runs
     settings
     kernels
-    parallel
+    exact_sums parallel
     format
     structures
     pairs
     descriptors
     networks stacks scaling
     extrapolation
-    fingerprints
+    fingerprints set_writing tally
     potential calibration committee predictor
-    objective model planning shards loss bootstrap
-    accuracy dataset evaluation
+    objective model planning shards
+    accuracy loss bootstrap
+    dataset evaluation
     preparation posing
     optimizers
     progress checkpoint checkpoint_file keeper trainer training
-    generation
+    manifest parts merging part_making resumption generation
     prediction description status
     calculator
+    checks
     convert
     distributions responses importance comparison training_log
     plotting

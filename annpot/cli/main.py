@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 
 import click
 
+from annpot.cli.check import check
 from annpot.cli.convert import convert
 from annpot.cli.generate import generate
 from annpot.cli.info import info
@@ -91,7 +92,8 @@ def annpot() -> None:
     """  # noqa: D301
 
 
-for command in (generate, train, predict, convert, info, status, schema, plot):
+COMMANDS = check, generate, train, predict, convert, info, status, schema, plot
+for command in COMMANDS:
     annpot.add_command(command)
 
 

@@ -38,6 +38,11 @@ resume = click.option(
     help="Go on from what a run that did not end has left; auto: if there is something,"
     " else start anew.",
 )
+restart = click.option(
+    "--restart",
+    is_flag=True,
+    help="Start anew, whatever a run that did not end has left.",
+)
 
 format_ = click.option(
     "--format",
