@@ -21,8 +21,8 @@ LAYERS = """
     settings
     kernels
     parallel
-    format
-    structures
+    format growing
+    structures rounds
     pairs
     descriptors
     networks stacks scaling
