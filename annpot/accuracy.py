@@ -63,6 +63,25 @@ class RunningErrors:
         self._n_components += dF_nc.size
         self._sums[2:] += np.sum(dF_nc**2), np.sum(np.abs(dF_nc))
 
+    def add(self, other: RunningErrors) -> None:
+        """Add what was summed up elsewhere."""
+        self.n_energies += other.n_energies
+        self.n_forces += other.n_forces
+        self._sums += other._sums
+        self._n_components += other._n_components
+
+    def to_json(self) -> list[float]:
+        """Return all that is known, as numbers."""
+        return [self.n_energies, self.n_forces, self._n_components, *self._sums]
+
+    @classmethod
+    def from_json(cls, numbers: list[float]) -> RunningErrors:
+        """Return what `to_json` described."""
+        errors = cls()
+        errors.n_energies, errors.n_forces, errors._n_components = map(int, numbers[:3])
+        errors._sums[:] = numbers[3:]
+        return errors
+
     def errors(self) -> Errors:
         """Return the errors of all that was added; NaN if nothing was."""
         n_E, n_F = self.n_energies or np.nan, self._n_components or np.nan

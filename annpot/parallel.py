@@ -83,6 +83,10 @@ class Ranks:
         """Return what each rank gives, on all ranks."""
         return [data]
 
+    def collect(self, data: bytes) -> list[bytes]:
+        """Return what each rank gives, on rank 0; nothing on the others."""
+        return [data]
+
     def barrier(self) -> None:
         """Wait for all ranks."""
 
@@ -144,6 +148,21 @@ class MPIRanks(Ranks):
     def gather(self, data: bytes) -> list[bytes]:
         """Return what each rank gives, on all ranks."""
         return _gather(self._world, data)
+
+    def collect(self, data: bytes) -> list[bytes]:
+        """Return what each rank gives, on rank 0; nothing on the others."""
+        lengths = np.zeros(self.size, dtype=np.int64)
+        self._world.Allgather(np.array([len(data)]), lengths)
+        if self.rank > 0:
+            self._world.Send(np.frombuffer(data, dtype=np.uint8), dest=0)
+            return []
+        # one after the other: their sum may be longer than MPI can count
+        parts = [data]
+        for rank in range(1, self.size):
+            buffer = np.empty(lengths[rank], dtype=np.uint8)
+            self._world.Recv(buffer, source=rank)
+            parts.append(buffer.tobytes())
+        return parts
 
     def barrier(self) -> None:
         """Wait for all ranks."""

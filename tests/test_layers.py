@@ -21,14 +21,14 @@ LAYERS = """
     settings
     kernels
     exact_sums parallel
-    format
-    structures
+    format growing
+    structures rounds
     pairs
     descriptors
     networks stacks scaling
     extrapolation
     fingerprints set_writing tally
-    potential calibration committee predictor
+    potential calibration averaging committee predictor
     objective model planning shards
     accuracy loss bootstrap
     dataset evaluation

@@ -42,6 +42,12 @@ from annpot.cli import options
     "-o", "--output", type=click.Path(path_type=Path), help="Write all to an extxyz."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
+@click.option(
+    "--results",
+    type=click.Path(path_type=Path),
+    help="Write the table, or the JSON lines, to this file.",
+)
+@options.resume
 @click.option("--fail-on", help="extrapolation: exit with code 3 if there is any.")
 @options.set_
 @click.pass_context
@@ -59,6 +65,8 @@ def predict(
     atomic_energies: bool | None,
     output: Path | None,
     as_json: bool,
+    results: Path | None,
+    resume: str | None,
     fail_on: str | None,
     overrides: tuple[str, ...],
 ) -> None:
@@ -71,6 +79,9 @@ def predict(
     --forces of the force on each atom, eV/angstrom. 90 % of the errors are smaller, for
     structures like those it was trained and validated on. One that was put together, or
     trained without validation structures, gives the standard deviations instead.
+
+    Whatever ends a run with -o or --results, --resume goes on behind the structures
+    that are complete; the files get the same bytes as without the interruption.
     """
     loaded, _ = options.load(
         None,
@@ -83,43 +94,36 @@ def predict(
             "predict.fail_on": fail_on,
         },
     )
-    names = options.file_names(files, files_from)
-    read = [Path(name) for name in names]
-    options.check_output(output, [*read, loaded.predict.potential])
+    outputs = [path for path in (results, output) if path is not None]
+    if len(outputs) == 2 and results == output:
+        raise click.UsageError("--results and -o need files of their own")
+    if resume is not None and not outputs:
+        raise click.UsageError("--resume needs -o or --results")
+    for path in outputs:
+        options.check_output(path, [*map(Path, files), loaded.predict.potential])
 
-    from annpot.cli import report
-    from annpot.cli.predictions import Predictions, name_spread
-    from annpot.prediction import predict as run
-    from annpot.predictor import load_predictor
-    from annpot.structures.reading import Source, SourceFile, read_files
+    from annpot.cli.predicting import Task, run
+    from annpot.interruption import stoppable
+    from annpot.parallel import world
     from annpot.structures.selection import parse_index
-    from annpot.structures.structure import check_species
+    from annpot.structures.sources import Source
     from annpot.units import parse_units
 
     parse_index(index)
     if units is not None:
         parse_units(units)
-    report.announce_compilation()
-    predictor = load_predictor(loaded.predict.potential)
-    skipped: list[str] = []
-    source = Source(tuple(names), index=index, format=format_, units=units)
-    found = [SourceFile(path, source) for path in read]
-    structures = read_files(
-        report.progress(found, "predict"),
+    task = Task(
+        settings=loaded.predict,
+        source=Source((), index=index, format=format_, units=units),
+        names=options.file_names(files, files_from),
         on_error="skip" if on_error == "skip" else "stop",
-        skipped=skipped,
-        require=lambda structure: check_species(structure, predictor.species),
+        as_json=as_json or (results is not None and results.suffix == ".jsonl"),
+        results=results,
+        output=output,
+        resume=resume,
     )
-    predictions = run(
-        predictor,
-        (structure for structure, _ in structures),
-        stress=loaded.predict.stress or as_json or output is not None,
-        batch_atoms=loaded.predict.batch_atoms,
-    )
-    spread = name_spread(predictor)
-    with Predictions(loaded.predict, as_json, output, spread) as table:
-        for prediction in predictions:
-            table.add(prediction)
-    report.say_skipped(skipped)
-    if loaded.predict.fail_on == "extrapolation" and table.n_extrapolating:
+    ranks = world()
+    with stoppable(raising=ranks.size == 1) as stop:
+        totals = run(task, ranks, stop)
+    if loaded.predict.fail_on == "extrapolation" and totals.n_extrapolating:
         ctx.exit(3)

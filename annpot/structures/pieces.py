@@ -29,7 +29,7 @@ from annpot.structures.selection import parse_index, select
 from annpot.structures.sources import SourceFile
 from annpot.units import Units, parse_units
 
-PIECE_BYTES = 1 << 18
+PIECE_BYTES = 1 << 17
 """A file as large is cut, if it can be; small files are taken together up to it."""
 BUNDLE_FILES = 256
 """At most as many of them."""

@@ -6,6 +6,7 @@ They depend on the files alone, never on the number of ranks that share them.
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -19,7 +20,7 @@ from annpot.structures.sources import Source, SourceFile
 from annpot.structures.structure import Structure
 
 PORTION_BYTES = PIECE_BYTES
-"""Of text in a portion, about: 2500 atoms."""
+"""Of text in a portion, about: 1200 atoms with forces."""
 ERRORS = {"InputError": InputError, "StructureError": StructureError}
 
 
@@ -57,6 +58,11 @@ class Portion:
                 ],
             }
         )
+
+    @property
+    def check_sum(self) -> int:
+        """What tells whether two portions are the same part of the same files."""
+        return zlib.crc32(self.to_json().encode())
 
     @classmethod
     def from_json(cls, text: str) -> Portion:
@@ -135,3 +141,17 @@ class PortionReader:
         """Yield the structures of a portion; parameters as of `read_files`."""
         pieces = map(self._refill.fill, portion.pieces)
         return read_pieces(pieces, on_error, skipped, require)
+
+    def read_all(
+        self,
+        portions: Iterable[Portion],
+        *,
+        on_error: Literal["stop", "skip"] = "stop",
+        skipped: list[str] | None = None,
+        require: Callable[[Structure], None] | None = None,
+    ) -> Iterator[Iterator[tuple[Structure, Source]]]:
+        """Yield what `read` does of each portion; each must be read before the next."""
+        for portion in portions:
+            yield self.read(
+                portion, on_error=on_error, skipped=skipped, require=require
+            )
