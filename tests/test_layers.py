@@ -15,7 +15,7 @@ import annpot
 ROOT = Path(annpot.__file__).parent
 
 LAYERS = """
-    errors version units elements
+    errors version units elements launch
     memory
     interruption mishaps records runs
     settings
