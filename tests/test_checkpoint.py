@@ -14,6 +14,7 @@ import pytest
 from damage import assert_ends_well, flips, truncations
 
 from annpot import checkpoint_file, keeper
+from annpot.committee import Committee
 from annpot.errors import AnnpotError, FileFormatError
 from annpot.fingerprints import load_set
 from annpot.format import container, writing
@@ -96,7 +97,14 @@ def assert_same(one, other, fingerprints):
     a, b = (r.potential.evaluate(fingerprints.batch) for r in (one, other))
     np.testing.assert_array_equal(a.E_s, b.E_s)
     np.testing.assert_array_equal(a.F_nc, b.F_nc)
-    assert one.potential.provenance == other.potential.provenance
+    for a, b in zip(members(one), members(other), strict=True):
+        assert a.provenance == b.provenance
+
+
+def members(result):
+    """Return the potential of each member."""
+    found = result.potential
+    return found.members if isinstance(found, Committee) else [found]
 
 
 @each_case
@@ -360,10 +368,10 @@ def test_some_settings_may_change(fingerprints, output, changes):
     chosen = settings(**changes)
     again = train(fingerprints, chosen, begun=begun)
     whole = train(fingerprints, chosen)
-    np.testing.assert_array_equal(
-        again.potential.models[0].network.flatten(),
-        whole.potential.models[0].network.flatten(),
-    )
+    for a, b in zip(members(again), members(whole), strict=True):
+        np.testing.assert_array_equal(
+            a.models[0].network.flatten(), b.models[0].network.flatten()
+        )
 
 
 def test_time_counts_anew_but_is_summed_up(fingerprints, output):
