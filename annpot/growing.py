@@ -21,6 +21,7 @@ from typing import Any
 from annpot.errors import AnnpotError
 from annpot.format.writing import check_writable, errors_naming, resolve
 
+SUFFIX = ".journal"
 VERSION = 1
 Json = Any
 
@@ -259,7 +260,7 @@ class GrowingFiles:
 def journal_of(path: Path) -> Path:
     """Return the name of the journal of files of which ``path`` is the first."""
     target = resolve(path)
-    return target.with_name(f"{target.name}.journal")
+    return target.with_name(target.name + SUFFIX)
 
 
 def _read_lines(path: Path) -> list[Json]:

@@ -40,9 +40,8 @@ def _lines(status: Status) -> Iterator[str]:
         yield status.state
     if status.left is not None:
         yield _word_left(status.left)
-    if status.resumable:
-        command = "train" if record is None else record.command
-        yield f"'annpot {command} --resume' goes on"
+    if status.resumable and status.left is not None:
+        yield f"'annpot {status.left.command} --resume' goes on"
     if status.problem is not None:
         yield status.problem
     if finished is not None and (record is not None or status.left is not None):
@@ -84,7 +83,9 @@ def _word(value: float | str | None) -> str:
 
 
 def _word_left(left: Left) -> str:
-    words = f"{left.file}"
+    words = left.file
+    if left.parts is not None:
+        words += f", {left.parts} parts"
     if left.epochs is not None:
         words += f", after {left.epochs} epochs"
     if left.age is not None:
