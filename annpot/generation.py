@@ -7,17 +7,17 @@ neither ranks nor threads nor interruptions, so neither does any bit of the set.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from annpot.crew import Crew, Watch
 from annpot.descriptors import Descriptor
 from annpot.descriptors.building import make_descriptor
 from annpot.elements import SYMBOLS
 from annpot.errors import AnnpotError, StructureError
 from annpot.manifest import plan
-from annpot.merging import Watch, merge
+from annpot.merging import merge
 from annpot.parallel import ALONE, Ranks, deal
 from annpot.part_making import PartMaker
 from annpot.parts import PartsFolder
@@ -65,7 +65,7 @@ def generate(
         Takes a line about what there is to go on with.
     watch
         Is told after each part, when nothing is half done, how many of how many
-        portions are done; what it raises ends the work.
+        portions are done; a `Stopped` that it raises ends the work of all ranks.
 
     Raises
     ------
@@ -141,30 +141,42 @@ def _make_parts(
 
     Each rank makes some of them, and returns when all are there.
     """
-    portions, marks = beginning.portions, beginning.marks
+    crew = Crew(ranks, watch)
+    marks = beginning.marks
     n_parts = {number: len(found) for number, found in marks.items()}
     missing = [
         number
-        for number in range(len(portions))
+        for number in range(len(beginning.portions))
         if number not in marks or not marks[number][-1].last
     ]
     costs = beginning.costs()
     numbers = [missing[k] for k in deal(costs[missing], ranks)]
-    n_before = len(portions) - len(missing)
-    reader = PortionReader()
+    n_before = len(beginning.portions) - len(missing)
     made: dict[int, int] = {}
-    for number in progress(numbers, "fingerprints"):
-        portion = Portion.from_json(portions[number])
-        for n_made in maker.make(number, portion, marks.get(number, []), reader):
-            made[number] = n_made
-            watch(n_before + len(made) - 1, n_before + len(numbers))
+    shown = progress(numbers, "fingerprints")
+    for number, n_made in _iterate_parts(maker, beginning, shown):
+        made[number] = n_made
+        if not crew.goes_on(n_before + len(made) - 1, n_before + len(numbers)):
+            break
     # told, not looked for: a folder on another machine may be seen late
-    for text in ranks.gather(json.dumps(made).encode()):
-        n_parts |= {int(number): n for number, n in json.loads(text).items()}
+    for theirs in crew.gather(made):
+        n_parts |= {int(number): n for number, n in theirs.items()}
     return [
         [maker.folder.part(number, batch) for batch in range(n_parts[number])]
-        for number in range(len(portions))
+        for number in range(len(beginning.portions))
     ]
+
+
+def _iterate_parts(
+    maker: PartMaker, beginning: Beginning, numbers: Iterable[int]
+) -> Iterator[tuple[int, int]]:
+    """Make parts; yield, after each, its portion and how many parts that has."""
+    reader = PortionReader()
+    for number in numbers:
+        portion = Portion.from_json(beginning.portions[number])
+        done = beginning.marks.get(number, [])
+        for n_made in maker.make(number, portion, done, reader):
+            yield number, n_made
 
 
 def find_species(settings: Settings, base: Path) -> tuple[str, ...]:
@@ -187,18 +199,19 @@ def _read_species(
     """Return the species of all structures that can be read, by atomic number."""
     portions = beginning.portions
     numbers = deal(beginning.costs(), ranks).tolist()
+    crew = Crew(ranks, watch)
     reader = PortionReader()
     skipped: list[str] = []
     found: set[str] = set()
     for number in progress(numbers, "species"):
-        watch(0, len(portions))
+        if not crew.goes_on(0, len(portions)):
+            break
         portion = Portion.from_json(portions[number])
         for structure, _ in reader.read(
             portion, on_error="skip", skipped=skipped, require=require_references
         ):
             found.update(structure.symbols)
-    share = json.dumps([sorted(found), skipped[:1]]).encode()
-    shares = [json.loads(text) for text in ranks.gather(share)]
+    shares = crew.gather([sorted(found), skipped[:1]])
     symbols = {symbol for theirs, _ in shares for symbol in theirs}
     if not symbols:
         messages = [message for _, theirs in shares for message in theirs]

@@ -11,6 +11,7 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
+from annpot.crew import Watch
 from annpot.descriptors import Descriptor
 from annpot.errors import StructureError
 from annpot.format import container, writing
@@ -26,8 +27,6 @@ from annpot.tally import Tally
 
 APPEND_BYTES = 4 * 2**20
 """Rows that wait in memory: to append takes its time, however little it is."""
-Watch = Callable[[int, int], None]
-"""Takes how many of how many portions are done, often; may raise."""
 
 
 def merge(
