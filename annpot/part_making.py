@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 
 from annpot.descriptors import Descriptor
-from annpot.parts import Mark, PartsFolder, recompute_statistics, write_part
+from annpot.parts import Mark, PartsFolder, open_part, write_part
 from annpot.scaling import Statistics
 from annpot.set_writing import Entry, iterate_batches, make_empty_part, make_part
 from annpot.settings import GenerateSettings
@@ -67,8 +67,8 @@ class PartMaker:
         """Return the statistics of the first batches of a portion."""
         statistics: list[Statistics] = []
         for batch in range(n_batches):
-            path = self.folder.part(number, batch)
-            more = recompute_statistics(path, self.descriptor)
+            with open_part(self.folder.part(number, batch)) as part:
+                more = part.recompute_statistics(self.descriptor)
             statistics = merge_statistics(statistics, more)
         return statistics
 

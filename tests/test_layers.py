@@ -35,7 +35,7 @@ LAYERS = """
     preparation posing
     optimizers
     progress checkpoint checkpoint_file keeper trainer training
-    manifest parts merging part_making resumption generation
+    crew manifest parts merging part_making resumption generation
     prediction description status
     calculator
     checks
