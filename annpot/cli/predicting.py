@@ -161,7 +161,12 @@ class _Table:
         if self.files.state is None:
             self._write(Part(self.head.encode(), b"", Totals(), None))
             return
-        self.totals = Totals.from_json(self.files.state)
+        try:
+            self.totals = Totals.from_json(self.files.state)
+        except (TypeError, KeyError, ValueError):
+            raise AnnpotError(
+                f"'{self.files.journal}': damaged, please leave --resume out"
+            ) from None
         report.say(
             f"going on behind {self.totals.n_structures} structures that are complete"
         )
