@@ -114,7 +114,8 @@ def run(task: Task, ranks: Ranks, stop: Stop) -> Totals:
             )
         stack.enter_context(files)
         table = _Table(task, words.head, files, target)
-        portions = table.skip(iterate_portions(_find_files(task)))
+        strip = ranks.size > 1
+        portions = table.skip(iterate_portions(_find_files(task), strip=strip))
         for portion, packed in work_off(portions, work, ranks, stopped):
             table.add(portion, Part.unpack(packed))
         _check_stop(stop, ranks)
