@@ -12,7 +12,8 @@ from annpot.cli.report import MAX_SKIPPED
 from annpot.errors import AnnpotError
 from annpot.prediction import predict
 from annpot.predictor import Predictor
-from annpot.structures.portions import ERRORS, Portion, PortionReader
+from annpot.structures.packing import describe_error, make_error
+from annpot.structures.portions import Portion, PortionReader
 from annpot.structures.structure import Structure, check_species
 
 
@@ -28,7 +29,7 @@ class Part:
 
     def pack(self) -> bytes:
         """Return it as bytes."""
-        failure = self.failure and [type(self.failure).__name__, str(self.failure)]
+        failure = self.failure and describe_error(self.failure)
         head = [len(self.lines), self.totals.to_json(), failure]
         return b"\n".join([json.dumps(head).encode(), self.lines + self.frames])
 
@@ -41,7 +42,7 @@ class Part:
             rest[:length],
             rest[length:],
             Totals.from_json(totals),
-            None if failure is None else ERRORS[failure[0]](failure[1]),
+            None if failure is None else make_error(failure),
         )
 
 
