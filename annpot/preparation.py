@@ -89,14 +89,20 @@ def prepare(
     ]
     model = make_model(survey.statistics)
     domains = [begin_domain(found, DOMAIN_FLOOR) for found in survey.statistics]
+    squares_s: list[list[Array]] = [[] for _ in domains]
     training: list[Shard] = []
     while drafts:  # one by one: raw features make room for scaled ones
         shard, raw = drafts.pop(0)
         features = shard.compute_features(descriptor) if raw is None else raw
         blocks = features.blocks(features.G_f)
-        domains = [d.widen(G_nf) for d, G_nf in zip(domains, blocks, strict=True)]
+        for found, domain, G_nf in zip(squares_s, domains, blocks, strict=True):
+            found.append(domain.compute_squares(G_nf))
         training.append(_finish(shard, raw, model, ledger.forces))
         del raw, features, blocks
+    domains = [
+        domain.with_limits(np.concatenate(found))
+        for domain, found in zip(domains, squares_s, strict=True)
+    ]
     shards_of, k = [training], len(training)
     for parts in parts_of[1:]:
         shards = []

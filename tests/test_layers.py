@@ -15,10 +15,11 @@ import annpot
 ROOT = Path(annpot.__file__).parent
 
 LAYERS = """
-    errors version units elements memory settings kernels format structures pairs
+    errors version units elements logfmt memory settings kernels format structures pairs
     descriptors networks scaling extrapolation fingerprints potential committee
     predictor objective model planning shards loss accuracy dataset evaluation
-    preparation posing optimizers training generation prediction description calculator
+    preparation posing optimizers training generation explanation prediction description
+    watching calculator selection
     convert parallel distributions responses importance comparison training_log plotting
     cli
 """.split()

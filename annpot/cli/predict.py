@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import click
@@ -42,6 +43,21 @@ from annpot.cli import options
     "-o", "--output", type=click.Path(path_type=Path), help="Write all to an extxyz."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
+@click.option(
+    "--warnings",
+    type=click.Path(path_type=Path),
+    help="Write all that is found about atoms outside the training data: JSON lines.",
+)
+@click.option(
+    "--explain",
+    is_flag=True,
+    help="Name the training atom most like each atom outside the training data.",
+)
+@click.option(
+    "--training-set",
+    type=click.Path(path_type=Path),
+    help="The fingerprint set for --explain.  [default: beside the potential]",
+)
 @click.option("--fail-on", help="extrapolation: exit with code 3 if there is any.")
 @options.set_
 @click.pass_context
@@ -59,6 +75,9 @@ def predict(
     atomic_energies: bool | None,
     output: Path | None,
     as_json: bool,
+    warnings: Path | None,
+    explain: bool,
+    training_set: Path | None,
     fail_on: str | None,
     overrides: tuple[str, ...],
 ) -> None:
@@ -83,11 +102,14 @@ def predict(
     )
     names = options.file_names(files, files_from)
     read = [Path(name) for name in names]
-    options.check_output(output, [*read, loaded.predict.potential])
+    inputs = [*read, loaded.predict.potential, training_set]
+    options.check_output(output, inputs)
+    options.check_output(warnings, [*inputs, output])
 
     from annpot.cli import report
     from annpot.cli.predictions import Predictions
     from annpot.committee import Committee
+    from annpot.explanation import open_explainer
     from annpot.prediction import predict as run
     from annpot.predictor import load_predictor
     from annpot.structures.reading import Source, SourceFile, read_files
@@ -109,14 +131,24 @@ def predict(
         skipped=skipped,
         require=lambda structure: check_species(structure, predictor.species),
     )
-    predictions = run(
-        predictor,
-        (structure for structure, _ in structures),
-        stress=loaded.predict.stress or as_json or output is not None,
-        batch_atoms=loaded.predict.batch_atoms,
-    )
     spread = isinstance(predictor, Committee)
-    with Predictions(loaded.predict, as_json, output, spread) as table:
+    with contextlib.ExitStack() as stack:
+        explainer = None
+        if explain or training_set is not None:
+            explainer = stack.enter_context(
+                open_explainer(predictor.guard, loaded.predict.potential, training_set)
+            )
+        predictions = run(
+            predictor,
+            (structure for structure, _ in structures),
+            stress=loaded.predict.stress or as_json or output is not None,
+            batch_atoms=loaded.predict.batch_atoms,
+            details=as_json or warnings is not None,
+            explain=None if explainer is None else explainer.explain,
+        )
+        table = stack.enter_context(
+            Predictions(loaded.predict, as_json, output, spread, warnings)
+        )
         for prediction in predictions:
             table.add(prediction)
     report.say_skipped(skipped)

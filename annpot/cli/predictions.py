@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
-from dataclasses import asdict
 from io import StringIO
 from pathlib import Path
 from types import TracebackType
@@ -16,12 +15,10 @@ import numpy as np
 from annpot.accuracy import RunningErrors
 from annpot.cli.output import open_output
 from annpot.cli.report import print_json, say
+from annpot.cli.warnings import Warnings
 from annpot.extrapolation import LEVELS
 from annpot.prediction import Prediction
 from annpot.settings import PredictSettings
-
-MAX_WARNINGS = 20
-"""Lines of warnings; the table flags all structures."""
 
 
 class Predictions:
@@ -31,6 +28,8 @@ class Predictions:
     ----------
     spread
         Whether they are those of a committee, with standard deviations.
+    warnings
+        Gets all findings; ``None``: they are not written.
     """
 
     def __init__(
@@ -39,18 +38,24 @@ class Predictions:
         as_json: bool,
         output: Path | None,
         spread: bool,
+        warnings: Path | None = None,
     ) -> None:
         self._settings, self._as_json, self._output = settings, as_json, output
         self._spread = spread
         self._stack = contextlib.ExitStack()
         self._write: Callable[[bytes], None] | None = None
         self._errors = RunningErrors()
+        self._warnings = Warnings(warnings)
         self.n_structures = 0
-        self.n_extrapolating = 0
-        self.n_far = 0
+
+    @property
+    def n_extrapolating(self) -> int:
+        """Number of structures outside the training data."""
+        return self._warnings.n_extrapolating
 
     def __enter__(self) -> Predictions:
-        """Open the file to write, and print the head of the table."""
+        """Open the files to write, and print the head of the table."""
+        self._stack.enter_context(self._warnings)
         if self._output is not None:
             self._write = self._stack.enter_context(open_output(self._output))
         if not self._as_json:
@@ -78,8 +83,7 @@ class Predictions:
         """Print one prediction."""
         self.n_structures += 1
         deviations = self._collect_errors(prediction)
-        if prediction.finding is not None:
-            self._warn(prediction)
+        self._warnings.add(prediction)
         if self._as_json:
             print_json(as_record(prediction))
         else:
@@ -88,19 +92,6 @@ class Predictions:
             text = StringIO()
             write_extxyz(text, prediction)
             self._write(text.getvalue().encode())
-
-    def _warn(self, prediction: Prediction) -> None:
-        finding, structure = prediction.finding, prediction.structure
-        assert finding is not None
-        self.n_extrapolating += 1
-        self.n_far += finding.level == 2
-        if self.n_extrapolating <= MAX_WARNINGS:
-            say(
-                f"annpot-warning: extrapolation file={structure.file} "
-                f"frame={structure.index} {finding}"
-            )
-        elif self.n_extrapolating == MAX_WARNINGS + 1:
-            say("annpot-warning: more structures extrapolate; the table flags them")
 
     def _print_row(self, prediction: Prediction, deviations: list[str]) -> None:
         structure, settings = prediction.structure, self._settings
@@ -142,11 +133,7 @@ class Predictions:
 
     def _summarise(self) -> None:
         self._print_errors()
-        if self.n_extrapolating:
-            say(
-                f"annpot-summary: structures={self.n_structures} "
-                f"extrapolating={self.n_extrapolating} high={self.n_far}"
-            )
+        self._warnings.summarise(self.n_structures)
         if self._output is not None:
             say(f"wrote {self._output}")
 
@@ -193,7 +180,8 @@ def as_record(prediction: Prediction) -> dict[str, Any]:
         "distance": prediction.distance_n,
     }
     if finding is not None:
-        extrapolation["worst"] = {**asdict(finding), "level": LEVELS[finding.level]}
+        extrapolation["worst"] = finding.to_dict()
+        extrapolation["findings"] = [found.to_dict() for found in prediction.findings]
     record = {
         "file": structure.file,
         "frame": structure.index,

@@ -52,18 +52,19 @@ def announce_compilation() -> None:
 
 def print_json(value: Any) -> None:
     """Print a value as JSON; what is not finite becomes null."""
-    click.echo(json.dumps(_finite(value), allow_nan=False))
+    click.echo(json.dumps(finite(value), allow_nan=False))
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
+    """Return a value for JSON: arrays as lists, what is not finite as ``None``."""
     if isinstance(value, dict):
-        return {str(key): _finite(item) for key, item in value.items()}
+        return {str(key): finite(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
+        return [finite(item) for item in value]
     if isinstance(value, np.ndarray):
-        return _finite(value.tolist())
+        return finite(value.tolist())
     if isinstance(value, np.generic):
-        return _finite(value.item())
+        return finite(value.item())
     if isinstance(value, float) and not np.isfinite(value):
         return None
     return value

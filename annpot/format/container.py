@@ -54,6 +54,7 @@ FILES, INDEX, GROUPS, SET = "file", "index", "group", "set"
 FEATURES = "features"
 # Committees.
 MEMBERS = "members"
+DEVIATION_LIMITS = "deviation_limits"
 # Potentials.
 NETWORKS = "networks"
 ACTIVATIONS = "activations"
@@ -62,6 +63,7 @@ FEATURE_SHIFT, FEATURE_SCALE = "feature_shift", "feature_scale"
 ENERGY_SHIFT, ENERGY_SCALE = "energy_shift", "energy_scale"
 WHITENING = "whitening"
 DISTANCE_LOW, DISTANCE_HIGH = "distance_low", "distance_high"
+RANGE_LOW, RANGE_HIGH = "range_low", "range_high"
 PROVENANCE = "provenance"
 TEST_VECTORS = "test_vectors"
 

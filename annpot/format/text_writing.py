@@ -47,6 +47,8 @@ _ORDER = (
     container.MAX,
     container.MEAN,
     container.COVARIANCE,
+    container.RANGE_LOW,
+    container.RANGE_HIGH,
     container.WHITENING,
     container.DISTANCE_LOW,
     container.DISTANCE_HIGH,
@@ -62,6 +64,7 @@ _ORDER = (
     container.ACTIVATIONS,
     container.WEIGHTS,
     container.BIASES,
+    container.DEVIATION_LIMITS,
     container.MEMBERS,
 )
 """Of the names in a group, as `annpot.potential` writes them (the digest last)."""
