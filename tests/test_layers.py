@@ -19,8 +19,8 @@ LAYERS = """
     descriptors networks scaling extrapolation fingerprints potential committee
     predictor objective model planning shards loss accuracy dataset evaluation
     preparation posing optimizers training generation explanation prediction description
-    watching calculator selection
-    convert parallel distributions responses importance comparison training_log plotting
+    watching calculator convert pool selection choosing parallel distributions responses
+    importance comparison training_log plotting
     cli
 """.split()
 """From the bottom to the top; modules and folders of the package."""

@@ -17,6 +17,7 @@ from annpot.cli.info import info
 from annpot.cli.plot import plot
 from annpot.cli.predict import predict
 from annpot.cli.schema import schema
+from annpot.cli.select import select
 from annpot.cli.train import train
 from annpot.errors import AnnpotError, InputError
 from annpot.version import __version__
@@ -85,7 +86,7 @@ def annpot() -> None:
     """  # noqa: D301
 
 
-for command in (generate, train, predict, convert, info, schema, plot):
+for command in (generate, train, predict, select, convert, info, schema, plot):
     annpot.add_command(command)
 
 
