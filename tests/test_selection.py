@@ -242,12 +242,12 @@ def test_a_copy_of_what_is_chosen_has_little_to_add(pool, potential, committee):
     worst = structures[int(np.argmax(deviations))]
     copies = [replace(worst, file=f"copy {k}") for k in range(20)]
     crowd = ListPool([*structures, *copies])
-    for compute, judge, known in (
-        (by_committee(committee), judge_deviation, False),
-        (by_descriptor(potential.descriptor), judge_novelty, False),
+    for compute, judge, n in (
+        (by_committee(committee), judge_deviation, 12),
+        (by_descriptor(potential.descriptor), judge_novelty, 6),
     ):
-        covers = cover_training(potential, known)
-        found = names(select(crowd, compute, covers, judge, 8))
+        covers = cover_training(potential, False)
+        found = names(select(crowd, compute, covers, judge, n))
         of_one = [name for name in found if name == worst.file or "copy" in name]
         assert len(of_one) <= 1
 
@@ -266,7 +266,10 @@ def test_a_cover_inverts_what_it_knows(pool):
     statistics = pool.fingerprints.statistics[0]
     whitening = fit_whitening(statistics, 1e-4)
     cover = Cover(whitening)
-    G_nf = statistics.mean_f + rng.normal(size=(6, len(statistics.mean_f)))
+    deviation_f = np.sqrt(np.diag(statistics.covariance_ff))
+    G_nf = statistics.mean_f + 0.1 * deviation_f * rng.normal(
+        size=(6, len(deviation_f))
+    )
     X_nf = (G_nf - whitening.shift_f) @ whitening.matrix_ff
     np.testing.assert_allclose(cover.transform(G_nf), X_nf / NOISE**0.5)
     cover.add(G_nf[:4])
