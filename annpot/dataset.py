@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,6 +28,26 @@ def split(
     validation_fraction: float,
     rng: np.random.Generator,
 ) -> Split:
+    """Return the split of a set, see `split_labels`.
+
+    Raises
+    ------
+    TrainingError
+        If no structure is left for training.
+    """
+    try:
+        sets = fingerprints.labels.sets
+        return split_labels(sets, test_fraction, validation_fraction, rng)
+    except TrainingError as error:
+        raise TrainingError(f"'{fingerprints.path}': {error}") from None
+
+
+def split_labels(
+    sets: Sequence[str],
+    test_fraction: float,
+    validation_fraction: float,
+    rng: np.random.Generator,
+) -> Split:
     """Return the split: as labelled, the structures without label at random.
 
     Of those, a share tests if no structure is labelled so, and a share validates if no
@@ -37,7 +58,7 @@ def split(
     TrainingError
         If no structure is left for training.
     """
-    labels = np.array(fingerprints.labels.sets)
+    labels = np.array(sets)
     train, validation, test = (np.flatnonzero(labels == name) for name in SETS[1:])
     free = rng.permutation(np.flatnonzero(labels == ""))
     n_test = 0 if len(test) else round(test_fraction * len(free))
@@ -48,9 +69,9 @@ def split(
     validation = np.concatenate([validation, more_validation])
     if not len(train):
         raise TrainingError(
-            f"'{fingerprints.path}': no structure is left for training, with "
-            f"{len(validation)} for validation and {len(test)} for testing: please "
-            "leave some without 'set', or label them 'set: train'"
+            f"no structure is left for training, with {len(validation)} for "
+            f"validation and {len(test)} for testing: please leave some without 'set', "
+            "or label them 'set: train'"
         )
     return Split(np.sort(train), np.sort(validation), np.sort(test))
 

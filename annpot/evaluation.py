@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Literal
 
 import numpy as np
 
 from annpot.accuracy import Errors, compute_errors
+from annpot.calibration import Deviations, fit_calibration
+from annpot.committee import Committee
 from annpot.dataset import Split, references
 from annpot.fingerprints import FingerprintSet
-from annpot.potential import Potential
+from annpot.potential import Evaluation
+from annpot.predictor import Predictor
 from annpot.structures.structure import Array, Integers
 
 BATCH_ATOMS = 5000
@@ -30,7 +33,7 @@ class Row:
 
 
 def error_table(
-    potential: Potential, fingerprints: FingerprintSet, parts: Split
+    potential: Predictor, fingerprints: FingerprintSet, parts: Split
 ) -> list[Row]:
     """Return the errors of each set: of all structures, each group and each species."""
     return [
@@ -44,11 +47,13 @@ def error_table(
 def _rows(
     name: str,
     structures: Integers,
-    potential: Potential,
+    potential: Predictor,
     fingerprints: FingerprintSet,
 ) -> Iterator[Row]:
     batch = fingerprints.batch.take(structures)
-    dE_s, dF_nc = _deviations(structures, potential, fingerprints)
+    found = list(_evaluate(structures, potential, fingerprints))
+    dE_s = np.concatenate([dE_s for _, dE_s, _ in found])
+    dF_nc = np.concatenate([dF_nc for *_, dF_nc in found])
     groups = np.array([fingerprints.labels.groups[s] for s in structures])
     every = np.ones(len(structures), dtype=bool)
     masks = [("all", "all", every)]
@@ -66,13 +71,42 @@ def _rows(
         yield Row(name, "species", symbol, n_structures, int(mask_n.sum()), errors)
 
 
-def _deviations(
-    structures: Integers, potential: Potential, fingerprints: FingerprintSet
-) -> tuple[Array, Array]:
-    """Return the errors of energies and forces, computed batch by batch."""
+def calibrate(
+    committee: Committee, fingerprints: FingerprintSet, structures: Integers
+) -> Committee:
+    """Return the committee, calibrated by structures that it was not trained on.
+
+    Their deviations are also the measure of what is unusual.
+
+    Without any it is returned as it is.
+    """
+    if not len(structures):
+        return committee
+    atoms_s = fingerprints.batch.atoms_s[structures]
+    atoms = fingerprints.batch.atoms_of(structures)
+    parts = list(_evaluate(structures, committee, fingerprints))
+    deviations = Deviations(
+        energy_error_s=np.concatenate([dE_s for _, dE_s, _ in parts]) / atoms_s,
+        E_std_s=np.concatenate([found.E_std_s for found, _, _ in parts]) / atoms_s,
+        force_error_n=np.concatenate(
+            [np.linalg.norm(dF_nc, axis=1) for *_, dF_nc in parts]
+        ),
+        F_std_n=np.concatenate([found.F_std_n for found, _, _ in parts]),
+        species_n=fingerprints.batch.species_n[atoms],
+    )
+    n_species = len(fingerprints.batch.species)
+    calibration = fit_calibration(deviations, n_species)
+    return replace(committee, calibration=calibration).with_deviation_limits(
+        deviations.F_std_n, deviations.species_n
+    )
+
+
+def _evaluate(
+    structures: Integers, potential: Predictor, fingerprints: FingerprintSet
+) -> Iterator[tuple[Evaluation, Array, Array]]:
+    """Yield what is predicted batch by batch, and the errors of energies and forces."""
     sizes_s = fingerprints.batch.atoms_s[structures]
     firsts = np.unique(np.cumsum(sizes_s) // BATCH_ATOMS, return_index=True)[1]
-    dE, dF = [], []
     for part in np.split(structures, firsts[1:]):
         batch = fingerprints.batch.take(part)
         known = references(fingerprints, part)
@@ -80,6 +114,5 @@ def _deviations(
         assert result.F_nc is not None
         counts_st = np.zeros((batch.n_structures, len(batch.species)))
         np.add.at(counts_st, (batch.structure_n, batch.species_n), 1.0)
-        dE.append(result.E_s - counts_st @ potential.reference_energies - known.E_s)
-        dF.append(result.F_nc - known.F_nc)
-    return np.concatenate(dE), np.concatenate(dF)
+        dE_s = result.E_s - counts_st @ potential.reference_energies - known.E_s
+        yield result, dE_s, result.F_nc - known.F_nc

@@ -15,12 +15,33 @@ import annpot
 ROOT = Path(annpot.__file__).parent
 
 LAYERS = """
-    errors version units elements logfmt memory settings kernels format structures pairs
-    descriptors networks scaling extrapolation fingerprints potential committee
-    predictor objective model planning shards loss accuracy dataset evaluation
-    preparation posing optimizers training generation explanation prediction description
-    watching calculator convert pool selection choosing parallel distributions responses
-    importance comparison training_log plotting
+    errors version units elements logfmt
+    memory
+    interruption mishaps records runs
+    settings
+    kernels
+    parallel
+    format
+    structures
+    pairs
+    descriptors
+    networks stacks scaling
+    extrapolation
+    fingerprints set_writing tally
+    potential calibration committee predictor
+    objective model planning shards loss bootstrap
+    accuracy dataset evaluation
+    preparation posing
+    optimizers
+    progress checkpoint checkpoint_file keeper trainer training
+    manifest parts merging part_making resumption generation
+    explanation prediction description status
+    watching calculator
+    checks
+    convert
+    pool selection choosing
+    distributions responses importance comparison training_log
+    plotting
     cli
 """.split()
 """From the bottom to the top; modules and folders of the package."""

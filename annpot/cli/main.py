@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 
 import click
 
+from annpot.cli.check import check
 from annpot.cli.convert import convert
 from annpot.cli.generate import generate
 from annpot.cli.info import info
@@ -18,8 +19,10 @@ from annpot.cli.plot import plot
 from annpot.cli.predict import predict
 from annpot.cli.schema import schema
 from annpot.cli.select import select
+from annpot.cli.status import status
 from annpot.cli.train import train
 from annpot.errors import AnnpotError, InputError
+from annpot.interruption import INTERRUPTED, Stopped
 from annpot.version import __version__
 
 # annpot shares work among its own threads; those of BLAS would compete with them.
@@ -66,14 +69,18 @@ class ErrorWordingGroup(click.Group):
             ) from None
         except KeyboardInterrupt:
             click.echo("interrupted", err=True)
-            ctx.exit(130)
+            ctx.exit(INTERRUPTED)
+        except Stopped as stopped:
+            click.echo(str(stopped), err=True)
+            ctx.exit(stopped.exit_code)
 
 
 @click.group(
     cls=ErrorWordingGroup,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Exit codes: 0 done, 1 failed, 2 wrong usage or settings, 3 extrapolation "
-    "with --fail-on, 130 interrupted. Try 'annpot COMMAND --help'.",
+    "with --fail-on, 75 stopped by a signal but --resume goes on, 130 interrupted. "
+    "Try 'annpot COMMAND --help'.",
 )
 @click.version_option(__version__, prog_name="annpot")
 def annpot() -> None:
@@ -86,7 +93,8 @@ def annpot() -> None:
     """  # noqa: D301
 
 
-for command in (generate, train, predict, select, convert, info, schema, plot):
+COMMANDS = check, generate, train, predict, select, convert, info, status, schema, plot
+for command in COMMANDS:
     annpot.add_command(command)
 
 
@@ -110,13 +118,13 @@ def _interrupt(*_: object) -> NoReturn:
 def _prepare() -> None:
     """Make output that nobody wants vanish, and a farewell of the system an interrupt.
 
-    Batch systems end a job by SIGTERM, a lost terminal by SIGHUP: training then keeps
-    the best potential so far, as with Ctrl-C. 'nohup' is respected.
+    Batch systems end a job by SIGTERM, after SIGUSR1 if asked for, a lost terminal by
+    SIGHUP. Commands that can save something take care of that. 'nohup' is respected.
     """
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))
-    for name in ("SIGTERM", "SIGHUP"):
+    for name in ("SIGTERM", "SIGUSR1", "SIGHUP"):
         number = getattr(signal, name, None)
         if number is not None and signal.getsignal(number) == signal.SIG_DFL:
             signal.signal(number, _interrupt)

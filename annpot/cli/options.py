@@ -30,6 +30,20 @@ as_json = click.option(
     "--json", "as_json", is_flag=True, help="Print the result as JSON."
 )
 
+resume = click.option(
+    "--resume",
+    type=click.Choice(["yes", "auto"]),
+    is_flag=False,
+    flag_value="yes",
+    help="Go on from what a run that did not end has left; auto: if there is something,"
+    " else start anew.",
+)
+restart = click.option(
+    "--restart",
+    is_flag=True,
+    help="Start anew, whatever a run that did not end has left.",
+)
+
 format_ = click.option(
     "--format",
     "format_",

@@ -38,9 +38,9 @@ def say_skipped(messages: Sequence[str]) -> None:
         say(f"{len(messages)} structures or files were skipped")
 
 
-def progress(items: Iterable[Item], what: str) -> Iterator[Item]:
+def progress(items: Iterable[Item], what: str, unit: str = "file") -> Iterator[Item]:
     """Yield ``items`` with a progress bar on stderr, if that is a terminal."""
-    yield from tqdm(items, desc=what, unit="file", disable=None, leave=False)
+    yield from tqdm(items, desc=what, unit=unit, disable=None, leave=False)
 
 
 def announce_compilation() -> None:

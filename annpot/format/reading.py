@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeVar
@@ -24,6 +25,9 @@ Shape = tuple[int | None, ...]
 _Scalar = TypeVar("_Scalar", str, bool, int, float)
 
 _MAX_CHUNK_BYTES = 64 * 2**20
+# HDF5 unpacks a chunk to whatever is in it, up to 1032 times its size, not only to what
+# the file says: larger packed chunks are unpacked here first, to see what they hold.
+_SAFE_PACKED_BYTES = 64 * 2**10
 # A tiny compressed file can unfold to petabytes: in memory, all datasets together may
 # take this many bytes, and this many times the size of the file on top.
 _FREE_BYTES = 64 * 2**20
@@ -41,7 +45,15 @@ _READ_AS = {"f": "f", "i": "iu", "u": "u", "b": "b", "S": "S"}
 _NUMPY_KIND = {str: "S", bool: "b", int: "i", float: "f"}
 
 # What h5py raises, somewhere, for one or the other kind of damage.
-_H5PY_ERRORS = (OSError, RuntimeError, LookupError, ValueError, TypeError, MemoryError)
+_H5PY_ERRORS = (
+    OSError,
+    RuntimeError,
+    LookupError,
+    ValueError,
+    TypeError,
+    MemoryError,
+    zlib.error,
+)
 
 
 @contextlib.contextmanager
@@ -136,7 +148,7 @@ def _check_header(file: h5py.File, wanted: tuple[str, ...]) -> None:
 
 def _check_safety(file: h5py.File) -> None:
     """Refuse a file that is dangerous to read, by what it says about its content."""
-    free = _FREE_BYTES + _MAX_EXPANSION * Path(file.filename).stat().st_size
+    free = _FREE_BYTES + _MAX_EXPANSION * _size_on_disk(Path(file.filename))
     for item in container.iterate_objects(file):
         if len(item.attrs) > container.MAX_ATTRIBUTES:
             raise FileFormatError(
@@ -151,6 +163,13 @@ def _check_safety(file: h5py.File) -> None:
         raise FileFormatError(
             f"'{file.filename}': the datasets are too large for the size of the file"
         )
+
+
+def _size_on_disk(path: Path) -> int:
+    """Return the size of a file, less its holes if the system knows of them."""
+    status = path.stat()
+    held = 512 * getattr(status, "st_blocks", 0)
+    return min(status.st_size, held) if held else status.st_size
 
 
 def _check_attribute(item: h5py.Group | h5py.Dataset, name: str) -> None:
@@ -182,6 +201,27 @@ def _check_dataset(dataset: h5py.Dataset) -> None:
         )
     if math.prod(dataset.chunks or ()) * dataset.dtype.itemsize > _MAX_CHUNK_BYTES:
         raise FileFormatError(f"{where}: chunks of {dataset.chunks} are too large")
+    if h5py.h5z.FILTER_DEFLATE in filters:
+        _check_packed_chunks(dataset, filters, where)
+
+
+def _check_packed_chunks(dataset: h5py.Dataset, filters: list[int], where: str) -> None:
+    """Refuse chunks that would unpack to more than the file says they hold."""
+    deflate = h5py.h5z.FILTER_DEFLATE
+    after = set(filters[filters.index(deflate) + 1 :])
+    if filters.count(deflate) > 1 or after - {h5py.h5z.FILTER_FLETCHER32}:
+        raise FileFormatError(f"{where}: packed in an order that is not allowed")
+    # a checksum before the packing makes chunks a little longer
+    limit = math.prod(dataset.chunks) * dataset.dtype.itemsize + 64
+
+    def check(chunk: h5py.h5d.StoreInfo) -> None:
+        if chunk.size <= _SAFE_PACKED_BYTES:
+            return
+        _, packed = dataset.id.read_direct_chunk(chunk.chunk_offset)
+        if len(zlib.decompressobj().decompress(packed, limit + 1)) > limit:
+            raise FileFormatError(f"{where}: a chunk that unpacks to more than it is")
+
+    dataset.id.chunk_iter(check)
 
 
 def _check_dtype(dtype: np.dtype[Any], where: str) -> None:

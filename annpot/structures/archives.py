@@ -18,6 +18,13 @@ from annpot.errors import StructureError
 
 LARGEST_FILE = 1 << 30
 """Bytes of one unpacked XSF file: a guard against archive bombs."""
+USUAL_FILE, USUAL_PACKING = 1 << 26, 200
+"""Bytes that a packed file may unpack to, or as many times its own size: text of any
+kind packs 3 to 20 times smaller, a bomb 1000 times."""
+LARGEST_HEADER = 1 << 15
+"""Bytes of a name or other header in an archive, which is read as a whole."""
+MAX_MEMBERS = 1_000_000
+"""Of an archive: a small packed one can hold billions of empty ones."""
 
 ARCHIVE_SUFFIXES = tuple(".tar .tar.gz .tgz .tar.bz2 .tbz2 .tar.xz .txz".split())
 XSF_SUFFIXES = (".xsf", ".xsf.gz", ".xsf.bz2", ".xsf.xz")
@@ -48,10 +55,25 @@ def read_content(path: Path) -> bytes:
     with _damage_named(path):
         if opener is None:
             return _read_plain(path)
+        limit = min(LARGEST_FILE, _largest(path))
         with opener(path) as packed:
-            content = packed.read(LARGEST_FILE + 1)
-    _check_size(len(content), str(path))
+            content = packed.read(limit + 1)
+    _check_size(len(content), str(path), limit)
     return content
+
+
+def _largest(path: Path) -> int:
+    """Return what a packed file may unpack to."""
+    return max(USUAL_FILE, USUAL_PACKING * path.stat().st_size)
+
+
+MAGIC = {
+    b"\x1f\x8b": ".gz",
+    b"BZh": ".bz2",
+    b"\xfd7zXZ": ".xz",
+    b"\x5d\x00\x00\x80": ".xz",
+}
+"""How packed files begin, and the suffix that goes with it."""
 
 
 def read_start(path: Path, n_bytes: int) -> bytes:
@@ -69,8 +91,11 @@ def read_start(path: Path, n_bytes: int) -> bytes:
         return b""
 
 
-def _read_plain(path: Path) -> bytes:
-    """Return the content of ``path`` with half the system calls of ``open``."""
+def _read_plain(path: Path, n_bytes: int | None = None) -> bytes:
+    """Return the content of ``path``, or its first bytes.
+
+    With half the system calls of ``open``.
+    """
     parts = []
     # without O_NONBLOCK, to open a pipe might last for ever
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | _NO_WAITING)
@@ -78,6 +103,8 @@ def _read_plain(path: Path) -> bytes:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             found = "a folder" if path.is_dir() else "a device or pipe"
             raise StructureError(f"'{path}': is {found}, expected a file")
+        if n_bytes is not None:
+            return os.read(descriptor, n_bytes)
         while part := os.read(descriptor, 1 << 16):
             parts.append(part)
     finally:
@@ -87,8 +114,12 @@ def _read_plain(path: Path) -> bytes:
 
 def list_members(path: Path) -> list[str]:
     """Return the names of the XSF files in the archive ``path``."""
-    with _damage_named(path), tarfile.open(path, "r|*") as archive:
-        return [_name(member) for member in archive if _is_wanted(member)]
+    with _open_archive(path) as archive:
+        return [
+            _name(member)
+            for member in _iterate_members(archive, path)
+            if _is_wanted(member)
+        ]
 
 
 def read_members(
@@ -100,19 +131,89 @@ def read_members(
     called ``*.xsf`` are passed over.
     """
     n_found = 0
-    with _damage_named(path), tarfile.open(path, "r|*") as archive:
-        for member in archive:
+    with _open_archive(path) as archive:
+        for member in _iterate_members(archive, path):
             if not _is_wanted(member):
                 continue
             n_found += 1
             name = _name(member)
             if members is None or name in members:
                 # The size is checked first: it is what is going to be allocated.
-                _check_size(member.size, f"{path}:{name}")
-                file = archive.extractfile(member)
-                yield name, b"" if file is None else file.read()
+                _check_size(member.size, f"{path}:{name}", LARGEST_FILE)
+                if member.issparse():
+                    raise StructureError(f"'{path}:{name}': a file with holes")
+                yield name, archive.read(member)
     if n_found == 0:
         raise StructureError(f"'{path}': files called *.xsf expected, found none")
+
+
+class _Stream:
+    """The unpacked bytes of an archive, of which headers may claim no more than a bit.
+
+    `tarfile` reads names and other headers as a whole, however long they say they are.
+    """
+
+    def __init__(self, file: BinaryIO, path: Path) -> None:
+        self._file, self._path = file, path
+        self._end = _largest(path)
+        self.limit = LARGEST_HEADER
+
+    def read(self, size: int) -> bytes:
+        if not 0 <= size <= self.limit:
+            raise StructureError(
+                f"'{self._path}': a header of {size} bytes in this archive, at most "
+                f"{self.limit} are allowed"
+            )
+        return self._file.read(size)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def seek(self, position: int) -> int:
+        _check_size(position, str(self._path), self._end)
+        return self._file.seek(position)
+
+
+class _Archive:
+    """A tar archive whose members are read one after the other."""
+
+    def __init__(self, stream: _Stream) -> None:
+        self._stream = stream
+        self._tar = tarfile.open(fileobj=cast(BinaryIO, stream), mode="r:")
+
+    def next(self) -> tarfile.TarInfo | None:
+        """Return the next member; none is kept."""
+        self._tar.members = []  # type: ignore[attr-defined]
+        return self._tar.next()
+
+    def read(self, member: tarfile.TarInfo) -> bytes:
+        """Return the content of a member whose size was checked."""
+        self._stream.limit = LARGEST_FILE
+        try:
+            file = self._tar.extractfile(member)
+            return b"" if file is None else file.read()
+        finally:
+            self._stream.limit = LARGEST_HEADER
+
+
+@contextmanager
+def _open_archive(path: Path) -> Iterator[_Archive]:
+    """Open an archive, however it is packed; errors name it."""
+    with _damage_named(path):
+        start = _read_plain(path, 6)
+        packing = next((MAGIC[m] for m in MAGIC if start.startswith(m)), "")
+        opener = OPENERS.get(packing)
+        with open(path, "rb") if opener is None else opener(path) as file:
+            yield _Archive(_Stream(file, path))
+
+
+def _iterate_members(archive: _Archive, path: Path) -> Iterator[tarfile.TarInfo]:
+    for _ in range(MAX_MEMBERS):
+        member = archive.next()
+        if member is None:
+            return
+        yield member
+    raise StructureError(f"'{path}': more than {MAX_MEMBERS} members in this archive")
 
 
 def _is_wanted(member: tarfile.TarInfo) -> bool:
@@ -126,10 +227,10 @@ def _name(member: tarfile.TarInfo) -> str:
     return member.name.removeprefix("./")
 
 
-def _check_size(n_bytes: int, name: str) -> None:
-    if n_bytes > LARGEST_FILE:
+def _check_size(n_bytes: int, name: str, limit: int) -> None:
+    if n_bytes > limit:
         raise StructureError(
-            f"'{name}': larger than {LARGEST_FILE} bytes when unpacked, "
+            f"'{name}': larger than {limit} bytes when unpacked, "
             "please unpack it yourself or split it"
         )
 

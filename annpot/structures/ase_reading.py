@@ -24,6 +24,14 @@ if TYPE_CHECKING:
 
 SOUGHT = ("xyz", "extxyz")
 """Formats whose reader jumps back: in a packed file it would unpack all again."""
+REFUSED = {
+    "trj": "which holds code (pickle)",
+    "bundletrajectory": "which is a folder",
+    "postgresql": "a database on a server",
+    "mysql": "a database on a server",
+    "mariadb": "a database on a server",
+}
+"""Formats of ASE that are not read, and what is against them."""
 MAX_COLUMNS = 10_000
 """Most numbers and words in a line of an atom that are read."""
 _COLUMNS = re.compile(rb":[SRIL]:(\d+)")
@@ -48,6 +56,8 @@ def detect_format(path: Path) -> str:
     except Exception as error:
         raise _unreadable(path, "", error) from error
     if name in ioformats:
+        if name in REFUSED:
+            raise StructureError(f"'{path}': {_refusal(name)}")
         return name
     raise StructureError(
         f"'{path}': no structure format known to ASE, expected one; if it is, name it "
@@ -71,6 +81,12 @@ def check_format(ase_format: str) -> None:
             f"format '{ase_format}' is not known to ASE{hint} "
             "(list: 'ase info --formats'), nor is it runner"
         )
+    if ase_format in REFUSED:
+        raise InputError(_refusal(ase_format))
+
+
+def _refusal(ase_format: str) -> str:
+    return f"format '{ase_format}' is not read, {REFUSED[ase_format]}"
 
 
 def read_with_ase(path: Path, index: Index, ase_format: str) -> Iterator[Structure]:
