@@ -12,6 +12,7 @@ import numpy as np
 
 from annpot.loss import Loss
 from annpot.objective import Objective, Targets
+from annpot.shards import Shard
 from annpot.structures.structure import Array
 
 SPAWN_KEY = 3
@@ -37,16 +38,17 @@ def resample(loss: Loss, seed: int, member: int) -> Loss:
 def reweigh(loss: Loss, factor_s: Array) -> Loss:
     """Return the loss with the weight of each structure multiplied by a factor."""
     targets = _reweigh_targets(loss.targets, factor_s)
-    factors = np.split(factor_s, loss.first_k[1:-1])
     return replace(
         loss,
         targets=targets,
         objective=Objective.of(loss.objective.weights, targets),
-        shards=[
-            replace(shard, targets=_reweigh_targets(shard.targets, part_s))
-            for shard, part_s in zip(loss.shards, factors, strict=True)
-        ],
+        shards=[_reweigh_shard(shard, factor_s) for shard in loss.shards],
     )
+
+
+def _reweigh_shard(shard: Shard, factor_s: Array) -> Shard:
+    factor_s = factor_s[shard.first :][: shard.targets.batch.n_structures]
+    return replace(shard, targets=_reweigh_targets(shard.targets, factor_s))
 
 
 def _reweigh_targets(targets: Targets, factor_s: Array) -> Targets:

@@ -27,8 +27,8 @@ from annpot.watching import (
 
 __all__ = ["Calculator", "ExtrapolationError", "ExtrapolationWarning"]
 
-SPREAD = ("energy_std", "forces_std")
-"""Properties that only committees have."""
+SPREAD = ("energy_std", "forces_std", "energy_error", "forces_error")
+"""Properties that only committees have, the last two only calibrated ones."""
 
 
 class Calculator(AseCalculator):  # type: ignore[misc]
@@ -39,7 +39,9 @@ class Calculator(AseCalculator):  # type: ignore[misc]
 
     A committee gives the means of its members, and their standard deviations as the
     properties ``energy_std`` (eV) and ``forces_std`` (eV/angstrom, one for each atom),
-    which are in ``results`` and which ``get_property`` returns.
+    which are in ``results`` and which ``get_property`` returns; with calibration also
+    the bounds ``energy_error`` and ``forces_error``, below which 90 % of the errors
+    are, for structures like those of the training.
 
     Parameters
     ----------
@@ -161,8 +163,15 @@ class Calculator(AseCalculator):  # type: ignore[misc]
         if result.stress_sv is not None:
             self.results["stress"] = result.stress_sv[0]
         if result.E_std_s is not None:
-            spread = float(result.E_std_s[0]), result.F_std_n
-            self.results |= dict(zip(SPREAD, spread, strict=True))
+            known = result.E_error_s, result.F_error_n
+            spread = (
+                float(result.E_std_s[0]),
+                result.F_std_n,
+                None if known[0] is None else float(known[0][0]),
+                known[1],
+            )
+            pairs = zip(SPREAD, spread, strict=True)
+            self.results |= {name: x for name, x in pairs if x is not None}
 
     def export_properties(self) -> Properties:
         """Return the results of which ASE knows the names."""

@@ -11,7 +11,7 @@ from annpot.errors import AnnpotError, FileFormatError
 from annpot.fingerprints import FingerprintSet
 from annpot.optimizers import adam
 from annpot.posing import Problem
-from annpot.progress import METHODS, Progress
+from annpot.progress import INTERRUPTED, METHODS, Progress
 from annpot.settings import TrainSettings
 from annpot.version import __version__
 
@@ -25,6 +25,10 @@ FREE = {
     "patience",
 }
 """Settings that may change: what is done so far stays right."""
+
+
+FREE_OF_RESULT = FREE - {"patience"}
+"""Settings that may differ from those of a finished potential."""
 
 
 @dataclass(frozen=True)
@@ -142,3 +146,20 @@ def _flatten(settings: dict[str, Any]) -> dict[str, Any]:
         else:
             flat[key] = value
     return flat
+
+
+def is_result(
+    provenance: dict[str, Any], fingerprints: FingerprintSet, settings: TrainSettings
+) -> bool:
+    """Return whether a potential came from this set by these settings, to the end."""
+    set_, then = provenance.get("set"), provenance.get("settings")
+    if not isinstance(set_, dict) or not isinstance(then, dict):
+        return False
+    if provenance.get("ended") == INTERRUPTED:
+        return False
+    old, new = _flatten(then), _flatten(settings.model_dump(mode="json"))
+    return set_.get("sha256") == fingerprints.sha256 and all(
+        old.get(key) == new.get(key)
+        for key in set(old) | set(new)
+        if key not in FREE_OF_RESULT
+    )

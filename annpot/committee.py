@@ -18,6 +18,7 @@ from typing import NamedTuple
 import h5py
 import numpy as np
 
+from annpot.averaging import average_potentials
 from annpot.calibration import Calibration, read_calibration, write_calibration
 from annpot.descriptors import Descriptor, Features
 from annpot.errors import FileFormatError
@@ -166,6 +167,16 @@ class Committee:
         # a species that is not among them: the limits of all
         limits = [fit_limits(x_n if len(x_n) else deviation_n) for x_n in of_species]
         return replace(self, deviation_limits_s=tuple(limits))
+
+    def average(self) -> Potential:
+        """Return one potential that gives the means, for the cost of one.
+
+        Raises
+        ------
+        FileFormatError
+            If the members have different descriptors or activation functions.
+        """
+        return average_potentials(self.members, self.members[self._guard])
 
     def verify(self) -> tuple[float, float]:
         """Return the largest deviations from the test vectors of all members.

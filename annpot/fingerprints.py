@@ -13,6 +13,7 @@ from annpot.descriptors import Descriptor, descriptor_from_dict
 from annpot.errors import FileFormatError
 from annpot.format import container, reading, writing
 from annpot.scaling import Statistics
+from annpot.structures.checks import CLOSEST, LARGEST
 from annpot.structures.structure import Array, Batch, Integers
 
 SETS = ("", "train", "validation", "test")
@@ -188,12 +189,24 @@ def read_batch(group: h5py.Group, species: tuple[str, ...]) -> Batch:
         ).astype(bool),
         first_s=np.concatenate([[0], np.cumsum(atoms_s)]),
     )
-    lengths_sc = np.linalg.norm(batch.cells_scc, axis=2)
-    volume_s = np.abs(np.linalg.det(batch.cells_scc))
-    flat_s = batch.pbc_sc.all(axis=1) & (volume_s < 1e-6)
-    if flat_s.any() or (batch.pbc_sc & (lengths_sc < 0.1)).any():
-        raise FileFormatError(f"{where}: a periodic cell without a volume")
+    _check_geometry(batch, where)
     return batch
+
+
+def _check_geometry(batch: Batch, where: str) -> None:
+    """Refuse what would end or endlessly occupy the search for neighbours."""
+    for what, values in (("position", batch.positions_nc), ("cell", batch.cells_scc)):
+        if np.abs(values).max(initial=0.0) >= LARGEST:
+            raise FileFormatError(f"{where}: a {what} beyond {LARGEST:.0e} angstrom")
+    lengths_sc = np.linalg.norm(batch.cells_scc, axis=2)
+    crystal_s = batch.pbc_sc.all(axis=1)
+    volume_s = np.abs(np.linalg.det(batch.cells_scc))
+    # even densely packed, atoms do not come closer than this
+    least_s = batch.atoms_s * CLOSEST**3 / np.sqrt(2.0)
+    if (volume_s < least_s)[crystal_s].any() or (
+        batch.pbc_sc & (lengths_sc < CLOSEST)
+    ).any():
+        raise FileFormatError(f"{where}: a periodic cell without room for its atoms")
 
 
 def _read_labels(file: h5py.File, batch: Batch) -> Labels:

@@ -67,8 +67,8 @@ def generate(
     say
         Takes a line about what there is to go on with.
     watch
-        Is called after each part, when nothing is half done; what it raises ends the
-        work.
+        Is told after each part, when nothing is half done, how many of how many
+        portions are done; what it raises ends the work.
 
     Raises
     ------
@@ -160,7 +160,7 @@ def _make_parts(
     for number, portion in zip(numbers, shown, strict=True):
         for n_made in maker.make(number, portion, marks.get(number, []), reader):
             made[number] = n_made
-            watch(n_before + len(made) - 1, n_before + len(numbers), "portions")
+            watch(n_before + len(made) - 1, n_before + len(numbers))
     # told, not looked for: a folder on another machine may be seen late
     for text in ranks.gather(json.dumps(made).encode()):
         n_parts |= {int(number): n for number, n in json.loads(text).items()}
@@ -198,8 +198,8 @@ def _read_species(
     skipped: list[str] = []
     found: set[str] = set()
     shown = progress([portions[k] for k in mine], "species")
-    for n_done, portion in enumerate(shown):
-        watch(n_done, len(mine), "portions read for their species")
+    for portion in shown:
+        watch(0, len(portions))
         for structure, _ in reader.read(
             portion, on_error="skip", skipped=skipped, require=require_references
         ):

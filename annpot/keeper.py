@@ -122,6 +122,11 @@ class Keeper:
         if progress.n_done > self._n_done or time.monotonic() >= self._next:
             self.save(progress)
 
+    def save_last(self, progress: Progress) -> None:
+        """Write a checkpoint before the end; if that fails, it is said in any case."""
+        self._mishaps.clear()
+        self.save(progress)
+
     def save(self, progress: Progress) -> None:
         """Write a checkpoint, if there is something worth it."""
         if not _is_worth(progress):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,8 +27,8 @@ from annpot.set_writing import (
 )
 from annpot.tally import Tally
 
-Watch = Callable[[int, int, str], None]
-"""Takes how many of how many things are done, and of which, often; may raise."""
+Watch = Callable[[int, int], None]
+"""Takes how many of how many portions are done, often; may raise."""
 
 
 def merge(
@@ -46,8 +46,7 @@ def merge(
     Parameters
     ----------
     watch
-        Is told after each step how many of how many are done, and of what; it may
-        raise.
+        Is called after each step: all portions are done; what it raises ends the work.
 
     Returns
     -------
@@ -64,12 +63,7 @@ def merge(
     """
     parts = [part for portion in portions for part in portion]
     layout = feature_layout(descriptor)
-    n_steps = len(parts) * (1 + len(layout))
-    steps = itertools.count(1)
-
-    def step() -> None:
-        watch(next(steps), n_steps, "steps of merging")
-
+    step = functools.partial(watch, len(portions), len(portions))
     streams = {
         path: _iterate_features(parts, path, n_features, step)
         for path, n_features in layout.items()
@@ -124,6 +118,7 @@ def _merge_structures(
             for path, dataset in datasets.items():
                 writing.append(dataset, rows[path])
             step()
+    file.flush()  # of a dataset that is closed, HDF5 cannot say that the disk is full
     return n_rows, skipped
 
 

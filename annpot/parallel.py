@@ -1,9 +1,7 @@
 """Ranks: the processes of a parallel run, and what they do together.
 
-Sums over ranks have the same bits however their parts are dealt to ranks: numbers are
-cut into slices on a grid that is the same for all, and the slices added up as integers
-(after J. Demmel, H. D. Nguyen, IEEE Trans. Comput. 64, 2060 (2015),
-doi:10.1109/TC.2014.2345391).
+Sums over ranks have the same bits however their parts are dealt to ranks, see
+`annpot.exact_sums`.
 """
 
 from __future__ import annotations
@@ -12,12 +10,15 @@ import os
 import time
 from collections.abc import Iterable
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from annpot.errors import InputError
+
+if TYPE_CHECKING:
+    from annpot.exact_sums import ExactSum
 
 Array = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -29,63 +30,6 @@ LAUNCHERS = (
     ("SLURM_STEP_NUM_TASKS", "SLURM_PROCID"),
 )
 """Where Open MPI, MPICH and its kin, MVAPICH and srun tell a process what it is."""
-
-BITS, SLICES = 32, 3
-"""Of a slice; so many of the largest part are kept: it is never rounded."""
-LOWEST, HIGHEST = -40, 40
-"""Below and above the grid of all doubles: of zero, and of what is not finite."""
-
-
-class ExactSum:
-    """A sum of arrays of one shape that does not depend on their order.
-
-    Element by element, accurate to 2^-64 of the largest part; up to 2^30 parts.
-    """
-
-    def __init__(self, shape: tuple[int, ...]) -> None:
-        self.top_i = np.full(shape, LOWEST, dtype=np.int64)
-        """Place of the first slice on the grid: its unit is ``2^(BITS top)``."""
-        self.slices_ki = np.zeros((SLICES, *shape), dtype=np.int64)
-
-    def add(self, part_i: Array) -> None:
-        """Add a part."""
-        part_i = np.asarray(part_i, dtype=np.float64)
-        if part_i.shape != self.top_i.shape:
-            raise ValueError(f"shape {part_i.shape} among {self.top_i.shape}")
-        finite_i = np.isfinite(part_i)
-        rest_i = np.where(finite_i, part_i, 0.0)
-        place_i = (np.frexp(rest_i)[1].astype(np.int64) - 1) // BITS
-        place_i = np.where(rest_i == 0.0, LOWEST, place_i)
-        self.raise_to(np.where(finite_i, place_i, HIGHEST))
-        # an element that is lost takes no part any more
-        rest_i = np.where(self.top_i == HIGHEST, 0.0, rest_i)
-        rest_i = np.ldexp(rest_i, -BITS * self.top_i)
-        for k in range(SLICES):
-            whole_i = np.trunc(rest_i)
-            self.slices_ki[k] += whole_i.astype(np.int64)
-            rest_i = np.ldexp(rest_i - whole_i, BITS)
-
-    def raise_to(self, top_i: Integers) -> None:
-        """Let the slices begin higher on the grid, where ``top_i`` is higher."""
-        steps_i = np.clip(top_i - self.top_i, 0, SLICES)
-        if not steps_i.any():
-            return
-        before_ki = self.slices_ki.copy()
-        self.slices_ki[:] = 0
-        for k in range(SLICES):
-            for step in range(k + 1):
-                moved_i = np.where(steps_i == step, before_ki[k - step], 0)
-                self.slices_ki[k] += moved_i
-        self.top_i = np.maximum(self.top_i, top_i)
-
-    def value(self) -> Array:
-        """Return the sum; NaN where a part is not finite."""
-        total_i = np.zeros(self.top_i.shape)
-        for k in reversed(range(SLICES)):
-            with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-                unit_i = BITS * (self.top_i - k)
-                total_i += np.ldexp(self.slices_ki[k].astype(np.float64), unit_i)
-        return np.where(self.top_i == HIGHEST, np.nan, total_i)
 
 
 class Ranks:
@@ -105,11 +49,19 @@ class Ranks:
         It has the same bits however the parts are dealt to ranks, and in any order. At
         least one rank has a part; all parts have one shape.
         """
+        from annpot.exact_sums import ExactSum
+
         total: ExactSum | None = None
         for part in parts:
             total = total or ExactSum(np.shape(part))
             total.add(part)
-        return self._combine(total).value()
+        return self.combine(total).value()
+
+    def combine(self, total: ExactSum | None) -> ExactSum:
+        """Return the sum of the sums of all ranks; ``None`` has no parts."""
+        if total is None:
+            raise ValueError("a sum of no parts")
+        return total
 
     def any(self, flag: bool) -> bool:
         """Return whether ``flag`` is true on any rank."""
@@ -131,6 +83,10 @@ class Ranks:
         """Return what each rank gives, on all ranks."""
         return [data]
 
+    def collect(self, data: bytes) -> list[bytes]:
+        """Return what each rank gives, on rank 0; nothing on the others."""
+        return [data]
+
     def barrier(self) -> None:
         """Wait for all ranks."""
 
@@ -150,11 +106,6 @@ class Ranks:
     def abort(self, code: int) -> None:
         """End the processes of all ranks at once."""
         os._exit(code)
-
-    def _combine(self, total: ExactSum | None) -> ExactSum:
-        if total is None:
-            raise ValueError("a sum of no parts")
-        return total
 
 
 ALONE = Ranks()
@@ -198,6 +149,21 @@ class MPIRanks(Ranks):
         """Return what each rank gives, on all ranks."""
         return _gather(self._world, data)
 
+    def collect(self, data: bytes) -> list[bytes]:
+        """Return what each rank gives, on rank 0; nothing on the others."""
+        lengths = np.zeros(self.size, dtype=np.int64)
+        self._world.Allgather(np.array([len(data)]), lengths)
+        if self.rank > 0:
+            self._world.Send(np.frombuffer(data, dtype=np.uint8), dest=0)
+            return []
+        # one after the other: their sum may be longer than MPI can count
+        parts = [data]
+        for rank in range(1, self.size):
+            buffer = np.empty(lengths[rank], dtype=np.uint8)
+            self._world.Recv(buffer, source=rank)
+            parts.append(buffer.tobytes())
+        return parts
+
     def barrier(self) -> None:
         """Wait for all ranks."""
         self._world.Barrier()
@@ -229,11 +195,13 @@ class MPIRanks(Ranks):
         self._world.Allreduce(self._mpi.IN_PLACE, values, op=operation)
         return values
 
-    def _combine(self, total: ExactSum | None) -> ExactSum:
-        """Return the sum over all ranks; those without parts learn its shape."""
-        shape = np.full(8, -1)
+    def combine(self, total: ExactSum | None) -> ExactSum:
+        """Return the sum of the sums of all ranks; ``None`` has no parts."""
+        from annpot.exact_sums import ExactSum
+
+        shape = np.full(8, -1)  # a rank without parts does not know it
         if total is not None:
-            shape[: total.top_i.ndim] = total.top_i.shape
+            shape[: len(total.shape)] = total.shape
         shape = self._reduce(shape, self._mpi.MAX)
         total = total or ExactSum(tuple(shape[shape >= 0].tolist()))
         total.raise_to(self._reduce(total.top_i.copy(), self._mpi.MAX))

@@ -41,6 +41,8 @@ SUFFIX = ".parts"
 MANIFEST = "manifest.json"
 MERGED = ".merged"
 """Ending of the folder when its parts are in the set, until it is removed."""
+IN_MEMORY = 64 * 2**20
+"""Bytes of a part that is put together in memory, as usual."""
 _NAME = re.compile(r"(\d{6})-(\d{5})\.h5")
 
 
@@ -157,7 +159,9 @@ def write_part(
     skipped
         Messages of what was left out of the batch.
     """
-    with writing.create(path, container.PART, json.dumps(asdict(mark))) as file:
+    small = sum(values.nbytes for values in part.rows.values()) < IN_MEMORY
+    text = json.dumps(asdict(mark))
+    with writing.create(path, container.PART, text, in_memory=small) as file:
         write_recipe(file, descriptor)
         for name, values in part.rows.items():
             writing.write_array(file, name, values)
@@ -182,8 +186,8 @@ def open_part(path: Path) -> Iterator[h5py.File]:
     try:
         file = h5py.File(path, "r", locking="best-effort")
     except OSError as error:
-        reason = error.strerror or "it is damaged"
-        raise FileFormatError(f"'{path}' cannot be read: {reason:.200}") from None
+        reason = os.strerror(error.errno) if error.errno else "it is damaged"
+        raise FileFormatError(f"'{path}' cannot be read: {reason}") from None
     with file:
         yield file
 

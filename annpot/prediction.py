@@ -47,6 +47,11 @@ class Prediction:
     """Standard deviation of the energy among the members of a committee, eV."""
     forces_std_n: Array | None = None
     """The same of the force on each atom, eV/angstrom."""
+    energy_error: float | None = None
+    """Bound of the error of the energy, eV, of a calibrated committee: 90 % of the
+    errors are smaller, for structures like those of its calibration."""
+    forces_error_n: Array | None = None
+    """The same of the length of the error of the force on each atom, eV/angstrom."""
     findings: tuple[Finding, ...] = ()
     """What each test found about each atom, if asked for."""
 
@@ -137,6 +142,12 @@ def _predict_batch(
             reference_energy=_reference_energy(structure, references),
             energy_std=None if result.E_std_s is None else float(result.E_std_s[s]),
             forces_std_n=None if result.F_std_n is None else result.F_std_n[atoms],
+            energy_error=None
+            if result.E_error_s is None
+            else float(result.E_error_s[s]),
+            forces_error_n=None
+            if result.F_error_n is None
+            else result.F_error_n[atoms],
             findings=tuple(assessment.find_all(s)) if details and assessment else (),
         )
 

@@ -14,6 +14,8 @@ from annpot.structures.structure import Array
 State = lbfgs.State | adam.State
 METHODS: dict[str, type[State]] = {"lbfgs": lbfgs.State, "adam": adam.State}
 """By their names in the settings."""
+INTERRUPTED = "interrupted"
+"""Why a training ended that a user did not let end."""
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,7 @@ class Member(NamedTuple):
 
 
 class Room:
-    """Memory for one block of atoms after the other: fresh pages cost more than sums."""
+    """Memory for block after block of atoms: fresh pages cost more than the sums."""
 
     def __init__(self) -> None:
         self._parts = [np.empty(0), np.empty(0)]

@@ -8,13 +8,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from annpot.accuracy import Errors, compute_errors
+from annpot.accuracy import Errors
 from annpot.bootstrap import resample
-from annpot.loss import Loss
-from annpot.objective import Values
 from annpot.optimizers import adam, lbfgs
 from annpot.posing import Problem
-from annpot.progress import Epoch, Progress, State
+from annpot.progress import INTERRUPTED, Epoch, Progress, State
 from annpot.settings import TrainSettings
 from annpot.structures.structure import Array
 
@@ -74,7 +72,7 @@ class Trainer:
 
     def interrupt(self) -> None:
         """End; a member that is not done would spoil the mean of those that are."""
-        progress = replace(self.progress, reason="interrupted")
+        progress = replace(self.progress, reason=INTERRUPTED)
         if len(progress.kept) > 1 and np.isfinite(progress.best_loss):
             progress = replace(progress, kept=progress.kept[:-1])
         self.progress = progress
@@ -123,38 +121,32 @@ class Trainer:
             self.progress, state=state, seconds=self._seconds(), random=self._random()
         )
         if state.complete:
-            loss, values = self._measure(state)
+            loss, errors = self._measure(state)
             if not np.isfinite(loss):
                 return False
-            progress = self._judge(progress, state.weights_w, loss, values)
+            progress = self._judge(progress, state.weights_w, loss, errors)
         self.progress = progress
         return True
 
-    def _measure(self, state: State) -> tuple[float, Values]:
+    def _measure(self, state: State) -> tuple[float, Errors]:
         """Return what the training structures say of the weights after an epoch."""
-        if isinstance(state, lbfgs.State) and state.point.values is not None:
-            return state.point.loss, state.point.values
-        values = self.training.compute_values(state.weights_w)
-        return self.training.compute_loss(values), values
+        if isinstance(state, lbfgs.State) and state.point.errors is not None:
+            return state.point.loss, state.point.errors
+        return self.training.measure(state.weights_w)
 
     def _judge(
-        self, progress: Progress, weights_w: Array, loss: float, values: Values
+        self, progress: Progress, weights_w: Array, loss: float, errors: Errors
     ) -> Progress:
         """Return the progress with a further epoch."""
-        held_out = self.validation or self.training
+        held_loss, held_errors = loss, Errors(*[np.nan] * 4)
         if self.validation is not None:
-            held_values = self.validation.compute_values(weights_w)
-        else:
-            held_values = values
-        held_loss = held_out.compute_loss(held_values)
+            held_loss, held_errors = self.validation.measure(weights_w)
         epoch = Epoch(
             number=progress.n_epochs + 1,
             member=progress.n_done + 1,
             loss=loss,
-            train=_errors(self.training, values),
-            validation=_errors(held_out, held_values)
-            if self.validation is not None
-            else Errors(*[np.nan] * 4),
+            train=errors,
+            validation=held_errors,
             seconds=progress.seconds,
             best=bool(held_loss < progress.best_loss),
         )
@@ -190,7 +182,9 @@ class Trainer:
         return (self.settings.time_limit or np.inf) * share
 
     def _job_seconds(self) -> float:
-        return time.monotonic() - self._start
+        """Return the time of the slowest rank, so that all stop or go on."""
+        seconds = np.array([time.monotonic() - self._start])
+        return float(self.training.ranks.maximum(seconds)[0])
 
     def _seconds(self) -> float:
         return self._begun.seconds + self._job_seconds()
@@ -200,10 +194,3 @@ class Trainer:
             name: dict(generator.bit_generator.state)
             for name, generator in self._generators.items()
         }
-
-
-def _errors(loss: Loss, values: Values) -> Errors:
-    targets = loss.targets
-    known, atoms_s = targets.references, targets.batch.atoms_s
-    F_nc = values.F_nc if loss.objective.with_forces else np.nan
-    return compute_errors(values.E_s - known.E_s, atoms_s, F_nc - known.F_nc)

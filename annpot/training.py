@@ -15,9 +15,10 @@ from annpot.dataset import Split, split
 from annpot.errors import TrainingError
 from annpot.evaluation import Row, calibrate, error_table
 from annpot.fingerprints import FingerprintSet
-from annpot.interruption import Stopped
+from annpot.interruption import Stop, Stopped
 from annpot.keeper import Keeper
 from annpot.objective import References
+from annpot.parallel import ALONE, Ranks
 from annpot.planning import MemoryPlan
 from annpot.posing import Problem, pose, small_structures
 from annpot.potential import Potential, assemble
@@ -68,6 +69,8 @@ def train(
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
     keeper: Keeper | None = None,
     begun: Checkpoint | None = None,
+    stop: Stop | None = None,
+    ranks: Ranks = ALONE,
 ) -> Result:
     """Return the potential fitted to a fingerprint set.
 
@@ -80,6 +83,10 @@ def train(
         Writes checkpoints.
     begun
         The one to go on from.
+    stop
+        Signals that were noted: any rank's stops all of them after the same step.
+    ranks
+        They share the structures, and all get the same result.
 
     Raises
     ------
@@ -96,7 +103,7 @@ def train(
     parts = split(
         fingerprints, settings.test_fraction, settings.validation_fraction, split_rng
     )
-    problem = pose(fingerprints, settings, parts, weights_rng)
+    problem = pose(fingerprints, settings, parts, weights_rng, ranks)
     epochs = settings.epochs or EPOCHS[settings.method]
     if begun is not None:
         begun.check_sizes(problem)
@@ -107,10 +114,10 @@ def train(
         epochs,
         {"weights": weights_rng, "order": order_rng},
         on_epoch,
-        (lambda progress: None) if keeper is None else keeper.offer,
+        lambda progress: _go_on(progress, keeper, stop, ranks),
         None if begun is None else begun.progress,
     )
-    _run(trainer, keeper)
+    _run(trainer, keeper, ranks)
     progress = trainer.progress
     if not progress.kept:
         raise TrainingError(
@@ -122,10 +129,12 @@ def train(
     small = small_structures(problem.training.targets.batch)
     del problem, trainer  # what is kept of shards
     try:
-        table = error_table(potential, fingerprints, parts)
+        table = error_table(potential, fingerprints, parts, ranks)
         if isinstance(potential, Committee):
-            potential = calibrate(potential, fingerprints, parts.validation)
+            potential = calibrate(potential, fingerprints, parts.validation, ranks)
     except KeyboardInterrupt:  # a second one: no table, but the potential
+        if ranks.size > 1:  # the others wait for this one
+            raise
         table = []
     provenance = _provenance(fingerprints, settings, parts, progress, table)
     potential = _describe(potential, provenance, small)
@@ -133,13 +142,28 @@ def train(
     return Result(potential, best, progress.n_epochs, progress.reason, table)
 
 
-def _run(trainer: Trainer, keeper: Keeper | None) -> None:
+def _go_on(
+    progress: Progress, keeper: Keeper | None, stop: Stop | None, ranks: Ranks
+) -> None:
+    """Write a checkpoint if it is time; stop if any rank was asked to."""
+    if keeper is not None:
+        keeper.offer(progress)
+    noted = 0 if stop is None else stop.number or 0
+    number = int(ranks.maximum(np.array([noted]))[0])
+    if number:
+        raise Stopped(number)
+
+
+def _run(trainer: Trainer, keeper: Keeper | None, ranks: Ranks) -> None:
     """Train until the end or an interrupt, which leaves a checkpoint."""
     try:
         trainer.run()
     except (KeyboardInterrupt, Stopped) as interrupt:
         if keeper is not None:
-            keeper.save(trainer.progress)
+            keeper.save_last(trainer.progress)
+        if ranks.size > 1 and isinstance(interrupt, KeyboardInterrupt):
+            raise  # the others are elsewhere
+        ranks.barrier()  # from here on all ranks find the checkpoint
         number = getattr(interrupt, "number", signal.SIGINT)
         if number not in PATIENT or not trainer.progress.kept:
             raise

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from annpot.convert.plain_text import read_lines
 from annpot.errors import FileFormatError
 from annpot.structures.structure import Array
 
@@ -18,12 +19,7 @@ def read_log(path: Path) -> dict[str, Array]:
     FileFormatError
         If there is no such file, or it is none that ``annpot train`` wrote.
     """
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except OSError as error:
-        raise FileFormatError(f"'{path}' cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise FileFormatError(f"'{path}': binary data, expected a train.log") from None
+    lines = [line for _, line in read_lines(path)]
     names = lines[0].lstrip("# ").split() if lines else []
     if names[:2] != ["epoch", "loss"]:
         raise FileFormatError(

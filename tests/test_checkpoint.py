@@ -60,8 +60,8 @@ class Interrupt:
         if not self.left:
             raise Stopped(self.number)
 
-    def save(self, progress):
-        self.keeper.save(progress)
+    def save_last(self, progress):
+        self.keeper.save_last(progress)
 
 
 def stop_after(n, fingerprints, chosen, output, begun=None, said=()):
@@ -251,6 +251,17 @@ def test_a_full_disk_does_not_end_the_training(
     assert len(said) == 1
     assert FULL in said[0]
     assert take(output, print).progress.n_epochs == 8
+
+
+def test_a_last_checkpoint_that_fails_is_said_again(fingerprints, output):
+    chosen, said = settings(), []
+    begun = stop_after(2, fingerprints, chosen, output)
+    patient = Keeper(output.parent / "gone" / "p.h5", fingerprints, chosen, said.append)
+    for _ in range(3):
+        patient.save(begun.progress)
+    assert len(said) == 1
+    patient.save_last(begun.progress)
+    assert len(said) == 2
 
 
 def test_a_folder_that_vanishes_does_not_end_the_training(fingerprints, output):

@@ -20,17 +20,18 @@ LAYERS = """
     interruption mishaps records runs
     settings
     kernels
-    parallel
-    format
-    structures
+    exact_sums parallel
+    format growing
+    structures rounds
     pairs
     descriptors
     networks stacks scaling
     extrapolation
     fingerprints set_writing tally
-    potential calibration committee predictor
-    objective model planning shards loss bootstrap
-    accuracy dataset evaluation
+    potential calibration averaging committee predictor
+    objective model planning shards
+    accuracy loss bootstrap
+    dataset evaluation
     preparation posing
     optimizers
     progress checkpoint checkpoint_file keeper trainer training

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize, rosen, rosen_der
 
+from annpot.accuracy import Errors
+from annpot.loss import Pass
 from annpot.optimizers.lbfgs import Curvature, iterate, start
 
 
@@ -17,7 +19,8 @@ class Function:
 
     def compute(self, weights_w):
         self.n_calls += 1
-        return float(self.value(weights_w)), self.gradient(weights_w), self.n_calls
+        value, gradient_w = float(self.value(weights_w)), self.gradient(weights_w)
+        return Pass(value, gradient_w, Errors(self.n_calls, *[np.nan] * 3))
 
 
 def minimise(function, start_w, epochs=200, memory=10, stop_after=None):

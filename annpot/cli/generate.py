@@ -86,9 +86,9 @@ def _generate(
             lock = record(output, "generate", lambda: folder.count() > 0, report.say)
             record_ = stack.enter_context(lock)
 
-        def watch(done: int, total: int, unit: str) -> None:
+        def watch(done: int, total: int) -> None:
             if record_ is not None:
-                record_.report(done, total, unit)
+                record_.report(done, total, "portions")
             if stop.number is not None:
                 raise Stopped(stop.number)
 

@@ -30,12 +30,12 @@ MAX_SKIPPED = 20
 """Lines about what was skipped."""
 
 
-def say_skipped(messages: Sequence[str]) -> None:
-    """Say what was skipped, and how much."""
+def say_skipped(messages: Sequence[str], n_skipped: int | None = None) -> None:
+    """Say what was skipped, and how much, if there is more than the first messages."""
     for message in messages[:MAX_SKIPPED]:
         say(f"skipped: {message}")
     if messages:
-        say(f"{len(messages)} structures or files were skipped")
+        say(f"{n_skipped or len(messages)} structures or files were skipped")
 
 
 def progress(items: Iterable[Item], what: str, unit: str = "file") -> Iterator[Item]:
@@ -52,19 +52,33 @@ def announce_compilation() -> None:
 
 def print_json(value: Any) -> None:
     """Print a value as JSON; what is not finite becomes null."""
-    click.echo(json.dumps(finite(value), allow_nan=False))
+    click.echo(to_json(value))
 
 
-def finite(value: Any) -> Any:
-    """Return a value for JSON: arrays as lists, what is not finite as ``None``."""
+def to_json(value: Any) -> str:
+    """Return a value as JSON; what is not finite becomes null."""
+    try:
+        return json.dumps(value, allow_nan=False, default=_plain)
+    except ValueError:
+        return json.dumps(_finite(value), allow_nan=False)
+
+
+def _plain(value: Any) -> Any:
+    """Return arrays and numbers of numpy as lists and numbers."""
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    raise TypeError(f"{type(value).__name__} is nothing that JSON knows")
+
+
+def _finite(value: Any) -> Any:
     if isinstance(value, dict):
-        return {str(key): finite(item) for key, item in value.items()}
+        return {str(key): _finite(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [finite(item) for item in value]
+        return [_finite(item) for item in value]
     if isinstance(value, np.ndarray):
-        return finite(value.tolist())
+        return _finite(value.tolist())
     if isinstance(value, np.generic):
-        return finite(value.item())
+        return _finite(value.item())
     if isinstance(value, float) and not np.isfinite(value):
         return None
     return value

@@ -1,101 +1,71 @@
-"""Warnings of extrapolation: lines on stderr, and all findings in a file."""
+"""Warnings of extrapolation in words: lines on stderr, and all findings as JSON."""
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-from types import TracebackType
-from typing import BinaryIO
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
-from annpot.cli.report import finite, say
-from annpot.extrapolation import Finding
-from annpot.format.writing import errors_naming
+from annpot.cli.report import to_json
 from annpot.logfmt import format_line
 from annpot.prediction import Prediction
 
-MAX_LINES = 20
-"""On stderr, where a million structures would drown all else."""
+MAX_WARNINGS = 20
+"""Lines of warnings, where a million structures would drown all else."""
 
 
+@dataclass
 class Warnings:
-    """Tells which predictions extrapolate.
+    """What is said about extrapolation; the same however predictions are dealt."""
 
-    Parameters
-    ----------
-    path
-        Gets all findings, one JSON object in each line. It is written to at once, under
-        its own name, so that after a crash it holds what was found so far.
-    """
+    n_extrapolating: int = 0
+    n_far: int = 0
+    lines: list[str] = field(default_factory=list)
+    """The first of them."""
+    worst: Sequence[Any] | None = None
+    """Excess, file and frame of the structure that is farthest outside."""
+    largest_std: float | None = None
+    """Largest deviation of a force among a committee, eV/angstrom."""
 
-    def __init__(self, path: Path | None) -> None:
-        self._path = path
-        self._file: BinaryIO | None = None
-        self.n_extrapolating = 0
-        self.n_far = 0
-        self._worst: tuple[Finding, str, int] | None = None
-        self._largest_std: float | None = None
-
-    def __enter__(self) -> Warnings:
-        """Open the file."""
-        if self._path is not None:
-            with errors_naming(self._path):
-                self._file = self._path.open("wb")
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close the file."""
-        if self._file is not None and self._path is not None:
-            with errors_naming(self._path):
-                self._file.close()
-
-    def add(self, prediction: Prediction) -> None:
-        """Tell what is to be said of one prediction."""
-        if prediction.forces_std_n is not None:
-            largest = float(prediction.forces_std_n.max())
-            self._largest_std = max(largest, self._largest_std or 0.0)
-        finding, level_n = prediction.finding, prediction.level_n
-        if finding is None or level_n is None:
+    def look(self, prediction: Prediction) -> None:
+        """Count one prediction."""
+        if (std_n := prediction.forces_std_n) is not None:
+            self.largest_std = _larger(self.largest_std, float(std_n.max()))
+        finding, structure = prediction.finding, prediction.structure
+        if finding is None or prediction.level_n is None:
             return
-        structure = prediction.structure
         self.n_extrapolating += 1
         self.n_far += finding.level == 2
-        if self._worst is None or finding.excess > self._worst[0].excess:
-            self._worst = finding, structure.file, structure.index
-        if self.n_extrapolating <= MAX_LINES:
-            n_flagged = int(np.count_nonzero(level_n))
-            where = {"file": structure.file, "frame": structure.index}
-            line = finding.line(n_flagged, len(structure), **where)
-            say(f"annpot-warning: extrapolation {line}")
-        elif self.n_extrapolating == MAX_LINES + 1:
-            say("annpot-warning: more structures extrapolate; the summary counts them")
-        self._write(prediction)
+        self._rank((finding.excess, structure.file, structure.index))
+        if len(self.lines) < MAX_WARNINGS:
+            line = finding.line(
+                int(np.count_nonzero(prediction.level_n)),
+                len(structure),
+                file=structure.file,
+                frame=structure.index,
+            )
+            self.lines.append(f"annpot-warning: extrapolation {line}")
 
-    def _write(self, prediction: Prediction) -> None:
-        """Write all findings of a structure, in one go."""
-        if self._file is None or self._path is None:
-            return
-        structure = prediction.structure
-        where = {"file": structure.file, "frame": structure.index}
-        lines = [
-            json.dumps(finite(where | finding.to_dict()), allow_nan=False)
-            for finding in prediction.findings
-        ]
-        with errors_naming(self._path):
-            self._file.write("".join(f"{line}\n" for line in lines).encode())
-            self._file.flush()
+    def _rank(self, other: Sequence[Any]) -> None:
+        if self.worst is None or other[0] > self.worst[0]:
+            self.worst = other
 
-    def summarise(self, n_structures: int) -> None:
-        """Say how many structures extrapolate, and which most."""
-        if self._worst is None:
-            return
-        finding, file, frame = self._worst
+    def add(self, other: Warnings) -> None:
+        """Add what comes behind."""
+        self.n_extrapolating += other.n_extrapolating
+        self.n_far += other.n_far
+        self.lines = (self.lines + other.lines)[:MAX_WARNINGS]
+        if other.worst is not None:
+            self._rank(other.worst)
+        self.largest_std = _larger(self.largest_std, other.largest_std)
+
+    def summarise(self, n_structures: int) -> str | None:
+        """Return the last line, if anything extrapolates."""
+        if self.worst is None:
+            return None
+        excess, file, frame = self.worst
         values: dict[str, object] = {
             "structures": n_structures,
             "extrapolating": self.n_extrapolating,
@@ -103,10 +73,22 @@ class Warnings:
             "percent": f"{100 * self.n_extrapolating / n_structures:.1f}",
             "worst": file,
             "frame": frame,
-            "excess": finding.excess,
+            "excess": excess,
         }
-        if self._largest_std is not None:
-            values["max_force_std"] = self._largest_std
-        say(f"annpot-summary: {format_line(values)}")
-        if self._path is not None:
-            say(f"wrote {self._path}")
+        if self.largest_std is not None:
+            values["max_force_std"] = self.largest_std
+        return f"annpot-summary: {format_line(values)}"
+
+
+def _larger(a: float | None, b: float | None) -> float | None:
+    known = [x for x in (a, b) if x is not None]
+    return max(known, default=None)
+
+
+def word_findings(prediction: Prediction) -> str:
+    """Return a line of JSON for each thing that was found about an atom."""
+    structure = prediction.structure
+    where = {"file": structure.file, "frame": structure.index}
+    return "".join(
+        f"{to_json(where | finding.to_dict())}\n" for finding in prediction.findings
+    )

@@ -110,7 +110,7 @@ KINDS = {
     FINGERPRINTS: Kind("a fingerprint set", "annpot generate"),
     PART: Kind("a part of a fingerprint set", "annpot generate --resume"),
     POTENTIAL: Kind("a potential", "annpot train"),
-    COMMITTEE: Kind("a committee of potentials", "annpot convert"),
+    COMMITTEE: Kind("a committee of potentials", "annpot train"),
     CHECKPOINT: Kind("the checkpoint of a training", "annpot train"),
 }
 

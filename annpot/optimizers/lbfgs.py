@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.optimize import line_search
 
+from annpot.accuracy import Errors
 from annpot.loss import Loss
-from annpot.objective import Values
 from annpot.optimizers.reader import Read
 from annpot.structures.structure import Array
 
@@ -34,7 +34,7 @@ class Point:
     weights_w: Array
     loss: float
     gradient_w: Array
-    values: Values | None
+    errors: Errors | None
     """``None`` if they are not known any more: nothing that follows needs them."""
 
 
@@ -118,7 +118,7 @@ class State:
             read("weights", (n_weights,), np.float64),
             float(read("loss", (), np.float64)),
             read("gradient", (n_weights,), np.float64),
-            values=None,
+            errors=None,
         )
         steps, changes = (tuple(v.copy() for v in m) for m in (steps_kw, changes_kw))
         return cls(epoch, point, Curvature(memory, steps, changes))
@@ -156,8 +156,8 @@ def iterate(
 
 
 def _evaluate(loss: Loss, weights_w: Array) -> Point:
-    value, gradient_w, values = loss.compute(weights_w)
-    return Point(weights_w, value, gradient_w, values)
+    found = loss.compute(weights_w)
+    return Point(weights_w, found.loss, found.gradient_w, found.errors)
 
 
 def _search(

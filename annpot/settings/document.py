@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
+from ruamel.yaml.composer import Composer
 from ruamel.yaml.error import MarkedYAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from ruamel.yaml.reader import ReaderError
@@ -19,7 +20,9 @@ KeyPath = tuple[str | int, ...]
 
 HDF5 = b"\x89HDF\r\n\x1a\n"
 """How files in the annpot format begin."""
-MAX_BYTES = 10_000_000
+MAX_BYTES = 2_000_000
+MAX_NODES = 50_000
+"""Values and keys: the parser takes a second for as many."""
 MAX_DEPTH = 50
 MAX_REPEATED = 10_000
 """How many values aliases may repeat: few lines can spell billions."""
@@ -55,6 +58,19 @@ class _RefusedError(Exception):
         super().__init__(text)
         self.text = printable(" ".join(text.split()))
         self.line = line
+
+
+class _CountingComposer(Composer):
+    """Composes a tree of nodes that is not too large."""
+
+    n_nodes = 0
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        self.n_nodes += 1
+        if self.n_nodes > MAX_NODES:
+            line = self.parser.peek_event().start_mark.line + 1
+            raise _RefusedError(f"more than {MAX_NODES} keys and values", line)
+        return super().compose_node(parent, index)
 
 
 def load_document(path: Path) -> Document:
@@ -136,6 +152,7 @@ def _compose(text: str) -> Node | None:
     """Return the tree of YAML nodes, whose scalars are still text."""
     # pure: the same marks and messages with and without ruamel's C extension
     yaml = YAML(typ="safe", pure=True)
+    yaml.Composer = _CountingComposer
     yaml.composer.warn_double_anchors = False
     try:
         node: Node | None = yaml.compose(text)

@@ -141,7 +141,8 @@ def _size_as_bytes(value: Any) -> Any:
         return value
     number, unit, binary = match.groups()
     power = "kmgt".index(unit.lower()) + 1
-    return round(float(number) * (1024 if binary else 1000) ** power)
+    size = float(number) * (1024 if binary else 1000) ** power
+    return round(size) if size < 2**63 else value
 
 
 def _species_as_mapping(value: Any) -> Any:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal
 
-from annpot.errors import InputError, StructureError
-from annpot.structures.archives import is_archive, is_xsf, read_content, read_members
+from annpot.errors import AnnpotError, StructureError
+from annpot.structures.archives import damage_named, read_content
+from annpot.structures.blocks import Place
 from annpot.structures.checks import check_structure
+from annpot.structures.extxyz import read_xyz
+from annpot.structures.pieces import Piece, cut, divide_all
 from annpot.structures.references import require_references
-from annpot.structures.runner_data import is_runner, read_runner
+from annpot.structures.runner_data import read_blocks
 from annpot.structures.selection import parse_index, select
 from annpot.structures.sources import Source, SourceFile, find_all_files, find_files
 from annpot.structures.structure import Structure
@@ -28,16 +31,13 @@ __all__ = [
 ]
 
 
-Item = TypeVar("Item")
-
-
 def read_structures(
     path: Path | str,
     *,
     index: str = ":",
     format: str | None = None,
     units: Units | None = None,
-    members: Container[str] | None = None,
+    members: Iterable[str] | None = None,
 ) -> Iterator[Structure]:
     """Yield the structures of the file ``path``, in eV and angstrom, checked.
 
@@ -75,78 +75,75 @@ def read_structures(
         format=format,
         units=None if units is None else str(units),
     )
-    for part in _open(path, source, members):
-        for structure in part:
-            check_structure(structure)
-            yield structure
+    chosen = None if members is None else frozenset(members)
+    for found in _read_file(SourceFile(path, source, chosen)):
+        if not isinstance(found, Structure):
+            raise found
+        yield found
 
 
-Part = Iterator[Structure]
-"""The structures, not yet checked, of one file or one member of an archive."""
+Found = Iterator[Structure | AnnpotError]
+"""Structures that have passed their checks, and what is wrong with others."""
 
 
-def _open(path: Path, source: Source, members: Container[str] | None) -> Iterator[Part]:
-    """Yield the parts of the file ``path``: an error in one does not end the others."""
-    name, index = str(path), parse_index(source.index)
-    units = None if source.units is None else parse_units(source.units)
-    if is_archive(path) and source.format in (None, "xsf"):
-        _refuse(units, name)
-        for member, content in read_members(path, members):
-            member_name = f"{path}:{member}"
-            yield select(read_xsf(content, member_name), index, member_name)
+def _read_file(file: SourceFile) -> Found:
+    for piece in cut(file):
+        yield from parse(piece)
+
+
+def parse(piece: Piece) -> Found:
+    """Yield the structures of a piece, and an error for each that is wrong.
+
+    An error may stand for all the rest of a piece, if that cannot be read.
+    """
+    if piece.format is None and piece.failure is None:
+        yield from _read_file(piece.file)
         return
-    format_ = _recognise(path, source.format)
-    if format_ == "runner":
-        units = _require(units, name)
-        yield select(read_runner(read_content(path), name, units), index, name)
-        return
-    _refuse(units, name)
-    if format_ == "xsf":
-        yield select(read_xsf(read_content(path), name), index, name)
-        return
-    from annpot.structures.ase_reading import read_with_ase
-
-    yield read_with_ase(path, index, format_)
-
-
-def _recognise(path: Path, given: str | None) -> str:
-    """Return the format of a file, ``xsf``, ``runner`` or ASE's name of it."""
-    if given in ("xsf", "runner"):
-        return given
-    if given is None and is_xsf(path.name):
-        return "xsf"
-    if given is None and is_runner(path):
-        return "runner"
-    if not path.is_file():
-        found = "is a folder, expected a file" if path.is_dir() else "no such file"
-        raise StructureError(f"'{path}': {found}")
-    if path.stat().st_size == 0:
-        raise StructureError(f"'{path}': empty file, expected a structure")
-    # Slow import, not needed for the formats above.
-    from annpot.structures.ase_reading import check_format, detect_format
-
-    if given is None:
-        return detect_format(path)
-    check_format(given)
-    return given
+    try:
+        for found in _parse(piece):
+            if isinstance(found, Structure):
+                try:
+                    check_structure(found)
+                except StructureError as error:
+                    yield error
+                    continue
+            yield found
+    except StructureError as error:
+        yield error
 
 
-def _require(units: Units | None, name: str) -> Units:
-    if units is None:
-        raise InputError(
-            f"'{name}' does not say its units: please give those of length and energy, "
-            "e.g. units: bohr,hartree beside 'files' in the settings, or --units "
-            "angstrom,ev on the command line"
-        )
-    return units
+def _parse(piece: Piece) -> Found:
+    source, name, format_ = piece.file.source, piece.name, piece.format
+    if piece.failure is not None:
+        yield piece.failure
+    elif piece.place is not None:
+        content = piece.content
+        if content is None:
+            content = _read_part(piece.file.path, piece.place)
+        where = piece.place.line, piece.place.number
+        if format_ == "runner":
+            assert source.units is not None
+            units = parse_units(source.units)
+            yield from read_blocks(content, name, units, *where)
+        else:
+            assert format_ is not None
+            yield from read_xyz(content, name, format_, *where)
+    elif format_ == "xsf":
+        content = piece.content
+        if content is None:
+            content = read_content(piece.file.path)
+        yield from select(read_xsf(content, name), parse_index(source.index), name)
+    else:
+        from annpot.structures.ase_reading import read_with_ase
+
+        assert format_ is not None
+        yield from read_with_ase(piece.file.path, parse_index(source.index), format_)
 
 
-def _refuse(units: Units | None, name: str) -> None:
-    if units is not None:
-        raise InputError(
-            f"units {units} for '{name}': only files of format runner (input.data of "
-            "RuNNer and n2p2) leave them open, expected no units"
-        )
+def _read_part(path: Path, place: Place) -> bytes:
+    with damage_named(path), path.open("rb") as file:
+        file.seek(place.start)
+        return file.read(place.stop - place.start)
 
 
 def read_files(
@@ -170,38 +167,36 @@ def read_files(
     require
         A further check, e.g. `require_references`, made like the others.
     """
-    errors = None if on_error == "stop" else [] if skipped is None else skipped
-    for file in files:
-        parts = _open(file.path, file.source, file.members)
-        for part in _each(parts, errors):
-            for structure in _each(part, errors):
-                if _passes(structure, require, errors):
-                    yield structure, file.source
+    yield from read_pieces(divide_all(files), on_error, skipped, require)
 
 
-def _each(items: Iterator[Item], errors: list[str] | None) -> Iterator[Item]:
-    """Yield ``items``; an error that ends them is added to ``errors``, if not None."""
-    try:
-        yield from items
-    except StructureError as error:
-        if errors is None:
-            raise
-        errors.append(str(error))
-
-
-def _passes(
-    structure: Structure,
+def read_pieces(
+    pieces: Iterable[Piece],
+    on_error: Literal["stop", "skip"],
+    skipped: list[str] | None,
     require: Callable[[Structure], None] | None,
-    errors: list[str] | None,
-) -> bool:
-    """Return whether ``structure`` passes all checks; add to ``errors`` as `_each`."""
+) -> Iterator[tuple[Structure, Source]]:
+    """Yield the structures of ``pieces``; parameters as of `read_files`."""
+    for piece in pieces:
+        for found in parse(piece):
+            error = _find_error(found, require)
+            if error is None:
+                assert isinstance(found, Structure)
+                yield found, piece.file.source
+            elif on_error == "stop" or not isinstance(error, StructureError):
+                raise error
+            elif skipped is not None:
+                skipped.append(str(error))
+
+
+def _find_error(
+    found: Structure | AnnpotError, require: Callable[[Structure], None] | None
+) -> AnnpotError | None:
+    if not isinstance(found, Structure):
+        return found
     try:
-        check_structure(structure)
         if require is not None:
-            require(structure)
+            require(found)
     except StructureError as error:
-        if errors is None:
-            raise
-        errors.append(str(error))
-        return False
-    return True
+        return error
+    return None

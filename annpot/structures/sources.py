@@ -24,6 +24,9 @@ STRUCTURE_NAMES = tuple(
 """Which files of a folder are taken, case aside; compressed ones, too; besides, files
 called ``*.data`` that begin as RuNNer's structures do."""
 
+MAX_NAMES_BYTES, MAX_NAME = 1 << 26, 1 << 12
+"""Of a file with names, and of one of them."""
+
 
 @dataclass(frozen=True)
 class Source:
@@ -169,10 +172,14 @@ def _ends(full: str) -> Iterator[str]:
 
 def _read_names(path: Path) -> list[str]:
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        with path.open("rb") as file:
+            content = file.read(MAX_NAMES_BYTES + 1)
+        lines = content.decode().splitlines()
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not text in UTF-8"
         raise InputError(f"names: '{path}' cannot be read: {reason}") from None
+    if len(content) > MAX_NAMES_BYTES or max(map(len, lines), default=0) > MAX_NAME:
+        raise InputError(f"names: '{path}': too long, expected file names, one a line")
     names = [line.split("#", 1)[0].strip().removeprefix("./") for line in lines]
     if not any(names):
         raise InputError(f"names: '{path}': file names expected, found none")

@@ -20,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import h5py
@@ -75,16 +76,69 @@ def parts_in(folder: Path) -> dict[str, str]:
     return {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in found}
 
 
-def main() -> None:
-    """Kill, resume, compare; print a line for each kill, and the sum."""
+@dataclass
+class Account:
+    """What came of the kills."""
+
+    kills: int = 0
+    lost: int = 0
+    """Parts that were finished, and are gone or changed."""
+    different: int = 0
+    """Sets that are not as they should be."""
+
+    def check(self, before: dict[str, str], after: dict[str, str]) -> None:
+        """Count what was lost by a kill."""
+        self.lost += sum(after.get(name) != before[name] for name in before)
+
+
+def torture(
+    arguments: list[str],
+    ranks: int,
+    folder: Path,
+    seconds: float,
+    rng: random.Random,
+    account: Account,
+) -> None:
+    """Kill one run, perhaps several times, and resume it to its end."""
+    output = folder / "fingerprints.h5"
+    output.unlink()
+    how = "--restart"
+    before: dict[str, str] = {}
+    while True:
+        moment = rng.uniform(0.0, seconds)
+        killed = kill_at(moment, [how, *arguments], ranks, folder)
+        account.kills += killed
+        after = parts_in(folder)
+        state = f"killed after {moment:.2f} s" if killed else "ended before"
+        print(f"{account.kills:3d} {state}, {len(after)} parts", flush=True)
+        if output.exists():
+            break
+        account.check(before, after)
+        before, how = after, "--resume=auto"
+        if rng.random() < 0.5:
+            break
+    if killed:
+        run(["--resume=auto", *arguments], ranks, folder)
+    left = {path.name for path in folder.iterdir()} - {"in.yaml", output.name}
+    if left:
+        print(f"left behind: {left}")
+
+
+def parse() -> argparse.Namespace:
+    """Return the options."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("files", nargs="+")
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--ranks", type=int, default=1)
     parser.add_argument("--set", action="append", default=[], dest="overrides")
     parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args()
-    rng = random.Random(options.seed)
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Kill, resume, compare; print a line for each kill, and the sum."""
+    options = parse()
+    rng, account = random.Random(options.seed), Account()
     folder = Path(tempfile.mkdtemp(prefix="annpot-kills-"))
     names = "".join(f"  - files: {Path(f).absolute()}\n" for f in options.files)
     (folder / "in.yaml").write_text(f"structures:\n{names}")
@@ -93,37 +147,12 @@ def main() -> None:
     seconds, _ = run(arguments, options.ranks, folder)
     expected = content_of(folder / "fingerprints.h5")
     print(f"undisturbed: {seconds:.2f} s, {len(expected)} bytes")
-    lost = different = n_kills = n_runs = 0
-    while n_kills < options.kills:
-        n_runs += 1
-        (folder / "fingerprints.h5").unlink()
-        killed, how = True, ["--restart"]
-        before: dict[str, str] = {}
-        while killed and n_kills < options.kills:
-            moment = rng.uniform(0.0, 1.02 * seconds)
-            killed = kill_at(moment, [*how, *arguments], options.ranks, folder)
-            n_kills += killed
-            after = parts_in(folder)
-            finished = (folder / "fingerprints.h5").exists()
-            if not finished:
-                gone = {name for name in before if after.get(name) != before[name]}
-                lost += len(gone)
-            line = f"killed after {moment:.2f} s, {len(after)} parts"
-            print(f"{n_kills:3d} {line if killed else 'ended before'}", flush=True)
-            before, how = after, ["--resume", "auto"]
-            if finished or rng.random() < 0.5:
-                break
-        if killed or not (folder / "fingerprints.h5").exists():
-            run([*how, *arguments], options.ranks, folder)
-        left = {path.name for path in folder.iterdir()}
-        if left != {"in.yaml", "fingerprints.h5"}:
-            print(f"left behind: {left}")
-        different += content_of(folder / "fingerprints.h5") != expected
-    print(
-        f"{n_kills} kills in {n_runs} runs: {lost} parts lost, {different} sets differ"
-    )
+    while account.kills < options.kills:
+        torture(arguments, options.ranks, folder, seconds, rng, account)
+        account.different += content_of(folder / "fingerprints.h5") != expected
+    print(account)
     shutil.rmtree(folder)
-    raise SystemExit(bool(lost or different))
+    raise SystemExit(bool(account.lost or account.different))
 
 
 if __name__ == "__main__":

@@ -159,9 +159,9 @@ WRONG = {
         2,
         "output 'a.png': this file is read",
     ),
-    "no log": (nothing, "learning a.log", 1, "'a.log' cannot be read: No such file"),
+    "no log": (nothing, "learning a.log", 1, "'a.log': No such file"),
     "no log but settings": (nothing, "learning in.yaml", 1, "'in.yaml', line 1: exp"),
-    "binary log": (nothing, "learning potential.h5", 1, "'potential.h5': binary data"),
+    "binary log": (nothing, "learning potential.h5", 1, "'potential.h5', line 1: e"),
     "empty log": (write("a.log", ""), "learning a.log", 1, "'a.log', line 1: expected"),
     "log without epochs": (
         write("a.log", "# epoch loss train_E_rmse\n"),

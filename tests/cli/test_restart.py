@@ -14,9 +14,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from commands import run
+from ranks import needs_mpi, run_ranks
 
 from annpot import checkpoint_file, keeper
-from annpot.cli import train as command
+from annpot.cli import training_run
 from annpot.cli.report_training import EpochTable
 from annpot.committee import Committee
 from annpot.predictor import load_predictor
@@ -167,7 +168,7 @@ def test_work_is_not_lost_without_asking(work, raise_at, monkeypatch):
     raise_at(4, signal.SIGTERM)
     train(work)
     monkeypatch.undo()
-    monkeypatch.setattr(command, "TRIFLE", 0.0)
+    monkeypatch.setattr(training_run, "TRIFLE", 0.0)
     refused = train(work)
     assert refused.exit_code == 1
     assert "is of a training that did not end, after 3 epochs in" in refused.stderr
@@ -293,3 +294,96 @@ def test_a_folder_that_cannot_be_written(work):
     work.chmod(0o700)
     assert failed.exit_code == 1
     assert "Permission denied" in failed.stderr
+
+
+def test_a_finished_training_is_not_done_again(work):
+    assert train(work).exit_code == 0
+    before = (work / "potential.h5").read_bytes()
+    again = train(work, "--resume", "auto")
+    assert again.exit_code == 0
+    assert "'potential.h5' is finished, of this set and these settings" in again.stderr
+    assert (work / "potential.h5").read_bytes() == before
+    for other in (("--epochs", "9"), ("--set", "train.l2=1e-3")):
+        assert train(work, "--resume", "auto", *other).exit_code == 0
+        assert (work / "potential.h5").read_bytes() != before
+        before = (work / "potential.h5").read_bytes()
+
+
+def test_an_interrupted_one_is_not_finished(work, raise_at, monkeypatch):
+    raise_at(4, signal.SIGINT)
+    train(work)
+    monkeypatch.undo()
+    (work / "potential.h5.checkpoint").unlink()
+    again = train(work, "--resume", "auto")
+    assert "is finished" not in again.stderr
+    assert log(work)[0].tolist() == list(range(1, 31))
+
+
+def test_info_tells_what_is_in_a_checkpoint(work, raise_at):
+    raise_at(4, signal.SIGTERM)
+    train(work)
+    shown = run("info", "--verify", "--json", "potential.h5.checkpoint", folder=work)
+    values = json.loads(shown.stdout)
+    assert (values["kind"], values["epochs"], values["members_done"]) == (
+        "checkpoint",
+        3,
+        0,
+    )
+    assert values["set"]["file"] == "fingerprints.h5"
+    assert values["settings"]["train"]["hidden"] == [3]
+
+
+RANKS = """
+import os, signal, sys
+from annpot.cli.main import main
+from annpot.parallel import world
+from annpot.trainer import Trainer
+
+real, stop_at = Trainer._take, int(os.environ["STOP_AT"])
+
+def take(self, state):
+    taken = real(self, state)
+    # the last rank gets the signal
+    if self.progress.n_epochs == stop_at and world().rank == world().size - 1:
+        signal.raise_signal(signal.SIGTERM)
+    return taken
+
+Trainer._take = take
+main()
+"""
+
+
+@needs_mpi
+@METHODS
+def test_any_number_of_ranks_goes_on(work, method):
+    """Stopped by a signal to one of two ranks, continued by one, then by three."""
+    (work / "program.py").write_text(RANKS)
+    assert train(work, *method).exit_code == 0
+    expected, expected_log = weights(work), log(work)
+    (work / "potential.h5").unlink()
+    for n_ranks, stop_at, options in (
+        (2, 4, ()),
+        (1, 9, ("--resume",)),
+        (3, 17, ("--resume", "auto")),
+    ):
+        stopped = run_ranks(
+            n_ranks,
+            "program.py",
+            "train",
+            *SMALL,
+            *method,
+            *options,
+            folder=work,
+            STOP_AT=str(stop_at),
+        )
+        assert stopped.returncode == 75, stopped.stderr
+        assert "stopped by SIGTERM; 'annpot train --resume' goes on" in stopped.stderr
+        found = checkpoint_file.load(work / "potential.h5.checkpoint")
+        assert found.progress.n_epochs == stop_at
+    done = run_ranks(
+        2, "program.py", "train", *SMALL, *method, "--resume", folder=work, STOP_AT="0"
+    )
+    assert done.returncode == 0, done.stderr
+    np.testing.assert_array_equal(weights(work), expected)
+    np.testing.assert_array_equal(log(work), expected_log)
+    assert left(work) == []

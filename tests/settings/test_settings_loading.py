@@ -434,7 +434,7 @@ def test_file_that_is_not_text(tmp_path: Path) -> None:
 def test_very_large_file(tmp_path: Path) -> None:
     path = tmp_path / "in.yaml"
     path.write_bytes(b"#" * (MAX_BYTES + 1))
-    with pytest.raises(InputError, match="larger than 10 MB"):
+    with pytest.raises(InputError, match="larger than 2 MB"):
         load_settings(path)
 
 
