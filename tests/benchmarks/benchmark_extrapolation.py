@@ -1,8 +1,10 @@
 """How often structures are flagged: those like the training set, and strange ones.
 
-    python tests/benchmarks/benchmark_extrapolation.py SET.h5 ...
+    python tests/benchmarks/benchmark_extrapolation.py SET.h5 ... [--by COMMITTEE.h5]
 
-SET.h5 has structures labelled test. Shares are per cent of structures / of atoms.
+SET.h5 has structures labelled test. Shares are per cent of structures / of atoms. With a
+committee, which was trained on the set, also by its deviations, and with the median of
+the force errors on the test atoms that each test flags and does not flag, eV/angstrom.
 """
 
 from __future__ import annotations
@@ -13,7 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
-from annpot.dataset import split
+from annpot.committee import Committee
+from annpot.dataset import references, split
 from annpot.extrapolation import assess, fit_domain
 from annpot.fingerprints import load_set
 from annpot.pairs import find_nearest, find_pairs
@@ -55,15 +58,44 @@ def report(name):
     print("# case: low or high, high | by kind, each structures/atoms in per cent")
     for case, structures in cases.items():
         features = compute_features(descriptor, structures)
-        found = assess(descriptor, domains, shortest_st, features)
-        words = [
-            f"low+ {share(found.level_n > 0, structures)}",
-            f"high {share(found.level_n > 1, structures)} |",
-        ]
-        for test, excess_n in zip(found.tests, found.excess_kn, strict=True):
-            low, high = share(excess_n > 0, structures), share(excess_n > 1, structures)
-            words.append(f"{test.kind} {low}, {high}")
-        print(f"{case:14s}", "  ".join(words))
+        report_shares(
+            case, structures, assess(descriptor, domains, shortest_st, features)
+        )
+
+
+def report_committee(name, committee_name):
+    committee, fingerprints = Committee.load(committee_name), load_set(Path(name))
+    test = np.flatnonzero(np.array(fingerprints.labels.sets) == "test")
+    cases = make_cases(fingerprints.batch.take(test), np.random.default_rng(1))
+    print(f"# {name} by {committee_name}: {committee.deviation_limits_s}")
+    for case, structures in cases.items():
+        result = committee.evaluate(structures)
+        found = committee.assess(result.features, result.F_std_n)
+        report_shares(case, structures, found)
+        if case == "test":
+            report_errors(references(fingerprints, test).F_nc - result.F_nc, found)
+
+
+def report_errors(F_error_nc, found):
+    error_n = np.linalg.norm(F_error_nc, axis=1)
+    for test, excess_n in zip(found.tests, found.excess_kn, strict=True):
+        flagged_n = excess_n > 0
+        median = np.median(error_n[flagged_n]) if flagged_n.any() else np.nan
+        rest = np.median(error_n[~flagged_n])
+        print(
+            f"    median force error, {test.kind}: {median:.3f}, not flagged {rest:.3f}"
+        )
+
+
+def report_shares(case, structures, found):
+    words = [
+        f"low+ {share(found.level_n > 0, structures)}",
+        f"high {share(found.level_n > 1, structures)} |",
+    ]
+    for test, excess_n in zip(found.tests, found.excess_kn, strict=True):
+        low, high = share(excess_n > 0, structures), share(excess_n > 1, structures)
+        words.append(f"{test.kind} {low}, {high}")
+    print(f"{case:14s}", "  ".join(words))
 
 
 def share(flagged_n, batch):
@@ -72,5 +104,11 @@ def share(flagged_n, batch):
 
 
 if __name__ == "__main__":
-    for name in sys.argv[1:]:
+    *names, last = sys.argv[1:]
+    if names[-1:] == ["--by"]:
+        report_committee(names[-2], last)
+        names = names[:-1]
+    else:
+        names.append(last)
+    for name in names:
         report(name)
