@@ -2,9 +2,9 @@
 
     python tests/benchmarks/benchmark_extrapolation.py SET.h5 ... [--by COMMITTEE.h5]
 
-SET.h5 has structures labelled test. Shares are per cent of structures / of atoms. With a
-committee, which was trained on the set, also by its deviations, and with the median of
-the force errors on the test atoms that each test flags and does not flag, eV/angstrom.
+SET.h5 has structures labelled test. Shares are per cent of structures / of atoms. A
+committee, which was trained on the set, also tells the median of the force errors on the
+test atoms that each test flags and does not flag, eV/angstrom.
 """
 
 from __future__ import annotations
