@@ -3,7 +3,7 @@
     python tests/benchmarks/benchmark_extrapolation.py SET.h5 ... [--by COMMITTEE.h5]
 
 SET.h5 has structures labelled test. Shares are per cent of structures / of atoms. A
-committee, which was trained on the set, also tells the median of the force errors on the
+committee, trained on the set, also tells the median of the force errors on the
 test atoms that each test flags and does not flag, eV/angstrom.
 """
 
