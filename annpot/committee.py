@@ -22,7 +22,7 @@ from annpot.averaging import average_potentials
 from annpot.calibration import Calibration, read_calibration, write_calibration
 from annpot.descriptors import Descriptor, Features
 from annpot.errors import FileFormatError
-from annpot.extrapolation import Assessment
+from annpot.extrapolation import Assessment, Limits, fit_limits
 from annpot.format import container, reading, writing
 from annpot.kernels.environment import Neighbours
 from annpot.pairs import find_pairs
@@ -46,6 +46,9 @@ class Committee:
     """What bounds of errors follow from deviations, if that is known."""
     settings: str = "{}"
     """JSON text of the settings that led to it."""
+    deviation_limits_s: tuple[Limits, ...] = ()
+    """Deviations of forces, eV/angstrom, at which atoms of each species are level low
+    and high; empty: unknown."""
 
     def __post_init__(self) -> None:
         """Check that the members belong together."""
@@ -127,17 +130,43 @@ class Committee:
             F_error_n=F_error_n,
         )
 
-    def assess(self, features: Features) -> Assessment | None:
+    def assess(
+        self, features: Features, deviation_n: Array | None = None
+    ) -> Assessment | None:
         """Return how far atoms are outside the data of the first member that knows its.
 
         What the other members have not seen shows in the deviations.
 
         Parameters
         ----------
-        features
-            Those of `evaluate`.
+        features, deviation_n
+            ``features`` and ``F_std_n`` of `evaluate`.
         """
-        return self.members[self._guard].assess(features)
+        guard, limits_s = self.guard, self.deviation_limits_s
+        if limits_s:
+            limits_s = tuple(limits_s[s] for s in self._numbers_of(guard.species))
+        return guard.assess(features, deviation_n, limits_s)
+
+    @property
+    def guard(self) -> Potential:
+        """The potential whose training data `assess` compares with."""
+        return self.members[self._guard]
+
+    def with_deviation_limits(
+        self, deviation_n: Array, species_n: Integers
+    ) -> Committee:
+        """Return the committee with limits from the deviations of known forces.
+
+        Parameters
+        ----------
+        deviation_n, species_n
+            Deviation of the force on atoms like those to come, eV/angstrom, and their
+            species.
+        """
+        of_species = [deviation_n[species_n == s] for s in range(len(self.species))]
+        # a species that is not among them: the limits of all
+        limits = [fit_limits(x_n if len(x_n) else deviation_n) for x_n in of_species]
+        return replace(self, deviation_limits_s=tuple(limits))
 
     def average(self) -> Potential:
         """Return one potential that gives the means, for the cost of one.
@@ -175,6 +204,10 @@ class Committee:
         ) as file:
             if self.calibration is not None:
                 write_calibration(file, self.calibration)
+            if self.deviation_limits_s:
+                writing.write_array(
+                    file, container.DEVIATION_LIMITS, self.deviation_limits_s
+                )
             members = file.create_group(container.MEMBERS)
             for k, member in enumerate(self.members):
                 group = members.create_group(str(k))
@@ -218,6 +251,10 @@ class Committee:
             for member in self.members
         ]
         return known.index(True) if True in known else 0
+
+    def _numbers_of(self, species: tuple[str, ...]) -> list[int]:
+        """Return the numbers that the species of a member have in the committee."""
+        return [self.species.index(symbol) for symbol in species]
 
     def _numbers(self, species: tuple[str, ...]) -> Integers:
         """Return where the species of the committee stand in another table."""
@@ -283,4 +320,12 @@ def read_committee(file: h5py.File) -> Committee:
     except FileFormatError as error:
         raise FileFormatError(f"'{file.filename}': {error}") from None
     calibration = read_calibration(file, len(committee.species))
-    return replace(committee, calibration=calibration)
+    limits_s = _read_limits(file, committee.species)
+    return replace(committee, calibration=calibration, deviation_limits_s=limits_s)
+
+
+def _read_limits(file: h5py.File, species: tuple[str, ...]) -> tuple[Limits, ...]:
+    if container.DEVIATION_LIMITS not in file:
+        return ()
+    limits_sl = reading.read_array(file, container.DEVIATION_LIMITS, (len(species), 2))
+    return tuple(Limits(float(low), float(high)) for low, high in limits_sl)

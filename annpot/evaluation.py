@@ -107,6 +107,8 @@ def calibrate(
 ) -> Committee:
     """Return the committee, calibrated by structures that it was not trained on.
 
+    Their deviations are also the measure of what is unusual.
+
     Without any it is returned as it is.
     """
     if not len(structures):
@@ -130,7 +132,9 @@ def calibrate(
         species_n=batch.species_n,
     )
     calibration = fit_calibration(deviations, len(batch.species))
-    return replace(committee, calibration=calibration)
+    return replace(committee, calibration=calibration).with_deviation_limits(
+        deviations.F_std_n, deviations.species_n
+    )
 
 
 def _evaluate(

@@ -19,7 +19,7 @@ import numpy as np
 
 from annpot.descriptors import Descriptor, Features
 from annpot.errors import FileFormatError
-from annpot.extrapolation import Assessment, Domain, assess
+from annpot.extrapolation import Assessment, Domain, Limits, assess
 from annpot.fingerprints import (
     read_batch,
     read_descriptor,
@@ -36,6 +36,9 @@ from annpot.structures.structure import Array, Batch
 
 MAX_DEPTH = 50
 """Of the JSON in a file."""
+
+OLD_RANGE_LIMITS = Limits(0.0, 0.1)
+"""Of files that do not say theirs."""
 
 
 @dataclass(frozen=True)
@@ -161,12 +164,30 @@ class Potential:
         self.stacks[s].evaluate(G_nf, [E_n], [dEdG_nf], Room())
         return E_n, dEdG_nf
 
-    def assess(self, features: Features) -> Assessment | None:
-        """Return how far atoms are outside the training data, if those are known."""
+    def assess(
+        self,
+        features: Features,
+        deviation_n: Array | None = None,
+        limits_s: Sequence[Limits] = (),
+    ) -> Assessment | None:
+        """Return how far atoms are outside the training data, if those are known.
+
+        Parameters
+        ----------
+        deviation_n, limits_s
+            What a committee knows: see `annpot.extrapolation.assess`.
+        """
         domains = [model.domain for model in self.models if model.domain is not None]
         if len(domains) < len(self.models):
             return None
-        return assess(self.descriptor, domains, self.shortest_st, features)
+        return assess(
+            self.descriptor, domains, self.shortest_st, features, deviation_n, limits_s
+        )
+
+    @property
+    def guard(self) -> Potential:
+        """The potential whose training data `assess` compares with: this one."""
+        return self
 
     def with_settings(self, settings: str) -> Potential:
         """Return the potential with the JSON text of the settings that led to it."""
@@ -291,6 +312,8 @@ def _same_bits(a: Any, b: Any) -> bool:
 
 def _write_domain(group: h5py.Group, domain: Domain) -> None:
     write_statistics(group, domain.statistics)
+    writing.write_attribute(group, container.RANGE_LOW, domain.range.low)
+    writing.write_attribute(group, container.RANGE_HIGH, domain.range.high)
     if domain.whitening is None:
         return
     writing.write_array(group, container.WHITENING, domain.whitening.matrix_ff)
@@ -432,15 +455,26 @@ def _read_network(group: h5py.Group, n_features: int) -> Network:
 
 
 def _read_domain(group: h5py.Group, n_features: int) -> Domain:
-    statistics = read_statistics(group, n_features)
+    statistics, limits = read_statistics(group, n_features), OLD_RANGE_LIMITS
+    if container.RANGE_LOW in group.attrs:
+        limits = Limits(
+            reading.read_attribute(group, container.RANGE_LOW, float),
+            reading.read_attribute(group, container.RANGE_HIGH, float),
+        )
+    if not limits.low < limits.high:
+        raise FileFormatError(
+            f"'{group.file.filename}', {group.name}: {container.RANGE_LOW} "
+            f"{limits.low:g} below {container.RANGE_HIGH} {limits.high:g} expected"
+        )
     if container.WHITENING not in group:
-        return Domain(statistics)
+        return Domain(statistics, range=limits)
     matrix_ff = reading.read_array(group, container.WHITENING, (n_features,) * 2)
     return Domain(
         statistics=statistics,
         whitening=Scaling(statistics.mean_f, matrix_ff),
         low=reading.read_attribute(group, container.DISTANCE_LOW, float),
         high=reading.read_attribute(group, container.DISTANCE_HIGH, float),
+        range=limits,
     )
 
 

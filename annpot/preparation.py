@@ -93,16 +93,20 @@ def prepare(
     statistics = survey.statistics(descriptor.n_features_s, ranks)
     model = make_model(statistics)
     domains = [begin_domain(found, DOMAIN_FLOOR) for found in statistics]
+    squares_s: list[list[Array]] = [[] for _ in domains]
     training: list[Shard] = []
     while drafts:  # one by one: raw features make room for scaled ones
         shard, raw = drafts.pop(0)
         features = shard.compute_features(descriptor) if raw is None else raw
         blocks = features.blocks(features.G_f)
-        domains = [d.widen(G_nf) for d, G_nf in zip(domains, blocks, strict=True)]
+        for found, domain, G_nf in zip(squares_s, domains, blocks, strict=True):
+            found.append(domain.compute_squares(G_nf))
         training.append(_finish(shard, raw, model, ledger.forces))
         del raw, features, blocks
-    farthest = ranks.maximum(np.array([domain.low for domain in domains]))
-    domains = [d.reach(low) for d, low in zip(domains, farthest.tolist(), strict=True)]
+    domains = [
+        domain.with_limits(_gather(found, ranks))
+        for domain, found in zip(domains, squares_s, strict=True)
+    ]
     prepared, k = [training], len(training)
     for shards in shards_of[1:]:
         others = []
@@ -115,6 +119,12 @@ def prepare(
         prepared.append(others)
     shortest_st = ranks.minimum(survey.shortest_st)
     return Prepared(model, prepared, domains, shortest_st)
+
+
+def _gather(parts: list[Array], ranks: Ranks) -> Array:
+    """Return the numbers of all ranks, in any order."""
+    own = np.concatenate([np.zeros(0), *parts])
+    return np.concatenate([np.frombuffer(raw) for raw in ranks.gather(own.tobytes())])
 
 
 def _draft(

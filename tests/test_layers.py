@@ -15,7 +15,7 @@ import annpot
 ROOT = Path(annpot.__file__).parent
 
 LAYERS = """
-    errors version units elements launch
+    errors version units elements launch logfmt
     memory
     interruption mishaps records runs
     settings
@@ -36,10 +36,11 @@ LAYERS = """
     optimizers
     progress checkpoint checkpoint_file keeper trainer training
     crew manifest parts merging part_making resumption generation
-    prediction description status
-    calculator
+    explanation prediction description status
+    watching calculator
     checks
     convert
+    pool selection choosing
     distributions responses importance comparison training_log
     plotting
     cli

@@ -19,6 +19,7 @@ from annpot.cli.info import info
 from annpot.cli.plot import plot
 from annpot.cli.predict import predict
 from annpot.cli.schema import schema
+from annpot.cli.select import select
 from annpot.cli.status import status
 from annpot.cli.train import train
 from annpot.errors import AnnpotError, InputError
@@ -101,7 +102,7 @@ def annpot() -> None:
     """  # noqa: D301
 
 
-COMMANDS = check, generate, train, predict, convert, info, status, schema, plot
+COMMANDS = check, generate, train, predict, select, convert, info, status, schema, plot
 for command in COMMANDS:
     annpot.add_command(command)
 

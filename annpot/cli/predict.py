@@ -43,6 +43,21 @@ from annpot.cli import options
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
 @click.option(
+    "--warnings",
+    type=click.Path(path_type=Path),
+    help="Write all that is found about atoms outside the training data: JSON lines.",
+)
+@click.option(
+    "--explain",
+    is_flag=True,
+    help="Name the training atom most like each atom outside the training data.",
+)
+@click.option(
+    "--training-set",
+    type=click.Path(path_type=Path),
+    help="The fingerprint set for --explain.  [default: beside the potential]",
+)
+@click.option(
     "--results",
     type=click.Path(path_type=Path),
     help="Write the table, or the JSON lines, to this file.",
@@ -65,6 +80,9 @@ def predict(
     atomic_energies: bool | None,
     output: Path | None,
     as_json: bool,
+    warnings: Path | None,
+    explain: bool,
+    training_set: Path | None,
     results: Path | None,
     resume: str | None,
     fail_on: str | None,
@@ -94,13 +112,14 @@ def predict(
             "predict.fail_on": fail_on,
         },
     )
-    outputs = [path for path in (results, output) if path is not None]
-    if len(outputs) == 2 and results == output:
-        raise click.UsageError("--results and -o need files of their own")
-    if resume is not None and not outputs:
+    if resume is not None and not (results or output):
         raise click.UsageError("--resume needs -o or --results")
+    outputs = [path for path in (results, output, warnings) if path is not None]
+    if len(set(outputs)) < len(outputs):
+        raise click.UsageError("--results, -o and --warnings need files of their own")
+    inputs = [*map(Path, files), loaded.predict.potential, training_set]
     for path in outputs:
-        options.check_output(path, [*map(Path, files), loaded.predict.potential])
+        options.check_output(path, inputs)
 
     from annpot.cli.predicting import Task, run
     from annpot.interruption import stoppable
@@ -120,10 +139,13 @@ def predict(
         as_json=as_json or (results is not None and results.suffix == ".jsonl"),
         results=results,
         output=output,
+        warnings=warnings,
+        explain=explain or training_set is not None,
+        training_set=training_set,
         resume=resume,
     )
     ranks = world()
     with stoppable(raising=ranks.size == 1) as stop:
         totals = run(task, ranks, stop)
-    if loaded.predict.fail_on == "extrapolation" and totals.n_extrapolating:
+    if loaded.predict.fail_on == "extrapolation" and totals.warnings.n_extrapolating:
         ctx.exit(3)

@@ -10,7 +10,7 @@ from typing import Literal
 from annpot.cli.predictions import Predictions, Totals
 from annpot.cli.report import MAX_SKIPPED
 from annpot.errors import AnnpotError
-from annpot.prediction import predict
+from annpot.prediction import Explain, predict
 from annpot.predictor import Predictor
 from annpot.structures.packing import describe_error, make_error
 from annpot.structures.portions import Portion, PortionReader
@@ -19,10 +19,11 @@ from annpot.structures.structure import Structure, check_species
 
 @dataclass
 class Part:
-    """What a portion gave: lines of the results, frames of the extxyz, totals."""
+    """What a portion gave: results, frames of the extxyz, findings, totals."""
 
     lines: bytes
     frames: bytes
+    findings: bytes
     totals: Totals
     failure: AnnpotError | None
     """What ended it; the rest came before."""
@@ -30,17 +31,19 @@ class Part:
     def pack(self) -> bytes:
         """Return it as bytes."""
         failure = self.failure and describe_error(self.failure)
-        head = [len(self.lines), self.totals.to_json(), failure]
-        return b"\n".join([json.dumps(head).encode(), self.lines + self.frames])
+        lengths = [len(self.lines), len(self.frames)]
+        head = json.dumps([lengths, self.totals.to_json(), failure]).encode()
+        return b"\n".join([head, self.lines + self.frames + self.findings])
 
     @classmethod
     def unpack(cls, packed: bytes) -> Part:
         """Return what `pack` packed."""
         head, _, rest = packed.partition(b"\n")
-        length, totals, failure = json.loads(head)
+        (n_lines, n_frames), totals, failure = json.loads(head)
         return cls(
-            rest[:length],
-            rest[length:],
+            rest[:n_lines],
+            rest[n_lines : n_lines + n_frames],
+            rest[n_lines + n_frames :],
             Totals.from_json(totals),
             None if failure is None else make_error(failure),
         )
@@ -55,6 +58,8 @@ class PortionPredictor:
     on_error: Literal["stop", "skip"]
     stress: bool
     batch_atoms: int
+    details: bool = False
+    explain: Explain | None = None
 
     def __call__(self, portions: Iterable[Portion]) -> Iterator[bytes]:
         """Yield the packed `Part` of each portion."""
@@ -63,11 +68,11 @@ class PortionPredictor:
             portions, on_error=self.on_error, skipped=skipped, require=self._check
         ):
             failure = self._add(structure for structure, _ in structures)
-            lines, frames, totals = self.words.take()
+            lines, frames, findings, totals = self.words.take()
             totals.skipped = skipped[:MAX_SKIPPED]
             totals.n_skipped = len(skipped)
             skipped.clear()
-            yield Part(lines, frames, totals, failure).pack()
+            yield Part(lines, frames, findings, totals, failure).pack()
             if failure is not None:
                 return
 
@@ -82,6 +87,8 @@ class PortionPredictor:
                 structures,
                 stress=self.stress,
                 batch_atoms=self.batch_atoms,
+                details=self.details,
+                explain=self.explain,
             ):
                 self.words.add(prediction)
         except AnnpotError as error:

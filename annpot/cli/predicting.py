@@ -16,13 +16,14 @@ import click
 from annpot.cli import report
 from annpot.cli.predict_portions import Part, PortionPredictor
 from annpot.cli.predictions import (
-    MAX_WARNINGS,
     Predictions,
     Totals,
     name_spread,
     word_errors,
 )
+from annpot.cli.warnings import MAX_WARNINGS, Warnings
 from annpot.errors import AnnpotError, InputError
+from annpot.explanation import open_explainer
 from annpot.growing import GrowingFiles
 from annpot.interruption import Stop, Stopped
 from annpot.parallel import Ranks
@@ -47,12 +48,17 @@ class Task:
     """For the table or the JSON lines; ``None``: standard output."""
     output: Path | None
     """For the extxyz."""
+    warnings: Path | None
+    """For all findings."""
+    explain: bool
+    training_set: Path | None
     resume: str | None
 
     @property
     def outputs(self) -> list[Path]:
         """The files that are written."""
-        return [path for path in (self.results, self.output) if path is not None]
+        paths = self.results, self.output, self.warnings
+        return [path for path in paths if path is not None]
 
     def identify(self) -> dict[str, Any]:
         """Return what a run that goes on must have in common with this one."""
@@ -67,6 +73,7 @@ class Task:
             "units": self.source.units,
             "on_error": self.on_error,
             "json": self.as_json,
+            "explain": self.explain,
         }
 
 
@@ -95,7 +102,21 @@ def run(task: Task, ranks: Ranks, stop: Stop) -> Totals:
         task.on_error,
         settings.stress or task.as_json or task.output is not None,
         settings.batch_atoms,
+        task.as_json or task.warnings is not None,
     )
+    if not task.explain:
+        return _work(task, ranks, stop, words.head, work)
+    with open_explainer(
+        predictor.guard, settings.potential, task.training_set
+    ) as explainer:
+        work.explain = explainer.explain
+        return _work(task, ranks, stop, words.head, work)
+
+
+def _work(
+    task: Task, ranks: Ranks, stop: Stop, head: str, work: PortionPredictor
+) -> Totals:
+    """Do the portions of this rank; the first one also writes."""
 
     def stopped() -> bool:
         return stop.number is not None
@@ -113,7 +134,7 @@ def run(task: Task, ranks: Ranks, stop: Stop) -> Totals:
                 record(files.path, "predict", lambda: files.can_go_on, say=report.say)
             )
         stack.enter_context(files)
-        table = _Table(task, words.head, files, target)
+        table = _Table(task, head, files, target)
         strip = ranks.size > 1
         portions = table.skip(iterate_portions(_find_files(task), strip=strip))
         for portion, packed in work_off(portions, work, ranks, stopped):
@@ -160,7 +181,7 @@ class _Table:
 
     def __post_init__(self) -> None:
         if self.files.state is None:
-            self._write(Part(self.head.encode(), b"", Totals(), None))
+            self._write(Part(self.head.encode(), b"", b"", Totals(), None))
             return
         try:
             self.totals = Totals.from_json(self.files.state)
@@ -201,11 +222,15 @@ class _Table:
             click.echo(part.lines, nl=False)
         else:
             parts.append(part.lines)
-        return [*parts, part.frames] if self.task.output is not None else parts
+        if self.task.output is not None:
+            parts.append(part.frames)
+        if self.task.warnings is not None:
+            parts.append(part.findings)
+        return parts
 
     def add(self, portion: Portion, part: Part) -> None:
         """Write a part; raise what ended it."""
-        self._warn(part.totals)
+        self._warn(part.totals.warnings)
         if part.failure is not None:
             self._write(part)
             raise part.failure
@@ -215,13 +240,13 @@ class _Table:
         if self.run is not None:
             self.run.report(self.totals.n_structures, None, "structures")
 
-    def _warn(self, new: Totals) -> None:
-        n_before = self.totals.n_extrapolating
-        for line in new.warnings[: max(0, MAX_WARNINGS - n_before)]:
+    def _warn(self, new: Warnings) -> None:
+        n_before = self.totals.warnings.n_extrapolating
+        for line in new.lines[: max(0, MAX_WARNINGS - n_before)]:
             report.say(line)
         if n_before <= MAX_WARNINGS < n_before + new.n_extrapolating:
             report.say(
-                "annpot-warning: more structures extrapolate; the table flags them"
+                "annpot-warning: more structures extrapolate; the summary counts them"
             )
 
     def finish(self) -> None:
@@ -230,16 +255,14 @@ class _Table:
             if self.task.as_json:
                 report.say(line)
             else:
-                self._write(Part(f"# {line}\n".encode(), b"", Totals(), None))
+                row = f"# {line}\n".encode()
+                self._write(Part(row, b"", b"", Totals(), None))
 
     def summarise(self) -> None:
         """Say what was found, skipped and written."""
         totals = self.totals
-        if totals.n_extrapolating:
-            report.say(
-                f"annpot-summary: structures={totals.n_structures} "
-                f"extrapolating={totals.n_extrapolating} high={totals.n_far}"
-            )
+        if line := totals.warnings.summarise(totals.n_structures):
+            report.say(line)
         for path in self.task.outputs:
             report.say(f"wrote {path}")
         report.say_skipped(totals.skipped, totals.n_skipped)

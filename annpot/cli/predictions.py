@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from annpot.accuracy import RunningErrors
 from annpot.cli.report import MAX_SKIPPED, to_json
+from annpot.cli.warnings import Warnings, word_findings
 from annpot.committee import Committee
 from annpot.extrapolation import LEVELS
 from annpot.prediction import Prediction
@@ -19,8 +20,6 @@ from annpot.structures.structure import Array
 
 MATRIX = [0, 5, 4, 5, 1, 3, 4, 3, 2]
 """Voigt components in a symmetric matrix."""
-MAX_WARNINGS = 20
-"""Lines of warnings; the table flags all structures."""
 
 
 HEAD = (
@@ -37,33 +36,31 @@ class Totals:
     """
 
     n_structures: int = 0
-    n_extrapolating: int = 0
-    n_far: int = 0
     n_skipped: int = 0
     errors: RunningErrors = field(default_factory=RunningErrors)
-    warnings: list[str] = field(default_factory=list)
-    """The first lines about extrapolation,"""
+    warnings: Warnings = field(default_factory=Warnings)
     skipped: list[str] = field(default_factory=list)
-    """and those about what was skipped."""
+    """The first lines about what was skipped."""
 
     def add(self, other: Totals) -> None:
         """Add what comes behind."""
         self.n_structures += other.n_structures
-        self.n_extrapolating += other.n_extrapolating
-        self.n_far += other.n_far
         self.n_skipped += other.n_skipped
         self.errors.add(other.errors)
-        self.warnings = (self.warnings + other.warnings)[:MAX_WARNINGS]
+        self.warnings.add(other.warnings)
         self.skipped = (self.skipped + other.skipped)[:MAX_SKIPPED]
 
     def to_json(self) -> dict[str, Any]:
         """Return it as what JSON knows."""
-        return {**vars(self), "errors": self.errors.to_json()}
+        errors, warnings = self.errors.to_json(), vars(self.warnings)
+        return {**vars(self), "errors": errors, "warnings": warnings}
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Totals:
         """Return what `to_json` described."""
-        return cls(**{**values, "errors": RunningErrors.from_json(values["errors"])})
+        errors = RunningErrors.from_json(values["errors"])
+        warnings = Warnings(**values["warnings"])
+        return cls(**{**values, "errors": errors, "warnings": warnings})
 
 
 class Predictions:
@@ -83,45 +80,37 @@ class Predictions:
         self._settings, self._as_json, self._extxyz = settings, as_json, extxyz
         self._rows: list[str] = []
         self._frames: list[str] = []
+        self._findings: list[str] = []
         self.totals = Totals()
         self.head = ""
         if not as_json:
             self.head = f"{HEAD}{spread}\n"
 
-    def take(self) -> tuple[bytes, bytes, Totals]:
-        """Return the lines, the frames and the totals of what was added since."""
+    def take(self) -> tuple[bytes, bytes, bytes, Totals]:
+        """Return lines, frames, findings and totals of what was added since."""
         lines = "\n".join([*self._rows, ""]) if self._rows else ""
-        taken = _encode(lines), _encode("".join(self._frames)), self.totals
-        self._rows, self._frames, self.totals = [], [], Totals()
+        taken = (
+            _encode(lines),
+            _encode("".join(self._frames)),
+            _encode("".join(self._findings)),
+            self.totals,
+        )
+        self._rows, self._frames, self._findings = [], [], []
+        self.totals = Totals()
         return taken
 
     def add(self, prediction: Prediction) -> None:
         """Add one prediction."""
         self.totals.n_structures += 1
         deviations = self._collect_errors(prediction)
-        if prediction.finding is not None:
-            self._warn(prediction)
+        self.totals.warnings.look(prediction)
+        self._findings.append(word_findings(prediction))
         if self._as_json:
             self._rows.append(to_json(as_record(prediction)))
         else:
             self._add_row(prediction, deviations)
         if self._extxyz:
             self._frames.append(to_extxyz(prediction))
-
-    def _warn(self, prediction: Prediction) -> None:
-        finding, structure, totals = (
-            prediction.finding,
-            prediction.structure,
-            self.totals,
-        )
-        assert finding is not None
-        totals.n_extrapolating += 1
-        totals.n_far += finding.level == 2
-        if len(totals.warnings) < MAX_WARNINGS:
-            totals.warnings.append(
-                f"annpot-warning: extrapolation file={structure.file} "
-                f"frame={structure.index} {finding}"
-            )
 
     def _add_row(self, prediction: Prediction, deviations: list[str]) -> None:
         structure, settings = prediction.structure, self._settings
@@ -231,7 +220,8 @@ def as_record(prediction: Prediction) -> dict[str, Any]:
         "distance": prediction.distance_n,
     }
     if finding is not None:
-        extrapolation["worst"] = {**asdict(finding), "level": LEVELS[finding.level]}
+        extrapolation["worst"] = finding.to_dict()
+        extrapolation["findings"] = [found.to_dict() for found in prediction.findings]
     record = {
         "file": structure.file,
         "frame": structure.index,

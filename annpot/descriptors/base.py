@@ -127,6 +127,9 @@ class Part(Protocol):
     def labels(self, species: str) -> list[str]:
         """Return a short name of each feature of a central species, in order."""
 
+    def words(self, species: str) -> list[str]:
+        """Return each feature of a central species in words, in order."""
+
     def operators(self, shells: tuple[float, ...]) -> list[Operator]:
         """Return what computes the features, for pair lists with these shells."""
 
@@ -226,6 +229,14 @@ class Descriptor:
         count = Counter(label for label, _ in named)
         return [
             f"{label} part={k}" if count[label] > 1 else label for label, k in named
+        ]
+
+    def words(self, species: str) -> list[str]:
+        """Return each feature of a central species in words, in order."""
+        return [
+            f"{words} in descriptor[{k}]" if len(self.parts) > 1 else words
+            for k, part in enumerate(self.parts)
+            for words in part.words(species)
         ]
 
     def compute_features(self, batch: Batch, neighbours: Neighbours) -> Features:

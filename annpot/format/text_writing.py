@@ -47,6 +47,8 @@ _ORDER = (
     container.MAX,
     container.MEAN,
     container.COVARIANCE,
+    container.RANGE_LOW,
+    container.RANGE_HIGH,
     container.WHITENING,
     container.DISTANCE_LOW,
     container.DISTANCE_HIGH,
@@ -70,6 +72,7 @@ _ORDER = (
     container.FORCE_FACTORS,
     container.FORCE_FLOORS,
     container.N_FORCES,
+    container.DEVIATION_LIMITS,
     container.MEMBERS,
 )
 """Of the names in a group, as `annpot.potential` writes them (the digest last)."""
