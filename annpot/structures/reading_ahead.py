@@ -22,7 +22,7 @@ from typing import BinaryIO
 
 from annpot.errors import AnnpotError
 from annpot.kernels.threads import thread_count
-from annpot.parallel import launched
+from annpot.launch import launched
 from annpot.structures.packing import Found, join, part, unpack
 from annpot.structures.parsing import parse
 from annpot.structures.pieces import Refill
