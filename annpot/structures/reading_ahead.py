@@ -68,7 +68,7 @@ def parse_portions(
         If one of the processes was ended.
     """
     if n_workers is None:
-        alone = launched()[1] == 1 and bool(sys.executable)
+        alone = launched().size == 1 and bool(sys.executable)
         n_workers = thread_count() if alone and thread_count() > 1 else 0
     waiting, spent = iter(portions), 0.0
     while spent < PATIENCE or n_workers == 0:
