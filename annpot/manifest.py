@@ -11,6 +11,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from annpot.elements import SYMBOLS
 from annpot.errors import AnnpotError, FileFormatError, InputError
 from annpot.settings import Settings
 from annpot.structures.portions import iterate_portions
@@ -112,9 +113,22 @@ def parse_manifest(text: bytes) -> Manifest:
     values = json.loads(text)
     if values.pop("format") != FORMAT or values.pop("version") != VERSION:
         raise ValueError(f"format '{FORMAT}', version {VERSION} expected")
-    values["files"] = [ManifestFile(*file) for file in values["files"]]
-    values["portions"] = [ManifestPortion(*portion) for portion in values["portions"]]
-    return Manifest(**values)
+    files, portions = values.pop("files"), values.pop("portions")
+    species = {
+        symbol: energy if energy == "fit" else float(energy)
+        for symbol, energy in values.pop("species").items()
+    }
+    if not set(SYMBOLS).issuperset(species):
+        raise ValueError("a species that is no element")
+    return Manifest(
+        files=[ManifestFile(str(path), int(n), int(t)) for path, n, t in files],
+        portions=[
+            ManifestPortion(int(first), int(stop), int(n_bytes), str(digest))
+            for first, stop, n_bytes, digest in portions
+        ],
+        species=species,
+        **values,
+    )
 
 
 def plan(settings: Settings, base: Path) -> tuple[Manifest, list[str]]:

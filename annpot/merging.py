@@ -102,8 +102,8 @@ def _merge_structures(
                 rows = found.read_structures()
                 environments = found.read_environments(len(layout))
                 skipped += found.read_skipped()
-                for path in layout:
-                    n_rows[path] += found.count(path)
+                for path, n_features in layout.items():
+                    n_rows[path] += found.count(path, n_features)
                 if part == portion[-1]:
                     tally.add_statistics(found.read_statistics(descriptor))
             tally.add_structures(rows, environments)

@@ -12,7 +12,7 @@ import re
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +118,8 @@ class PartsFolder:
         shutil.rmtree(self._merged, ignore_errors=True)
         with writing.errors_naming(self.path):
             self.path.mkdir(exist_ok=True)
+            if not keep:  # first: nothing may be taken for what it is not
+                self.manifest.unlink(missing_ok=True)
             for left in self.path.glob("*.partial" if keep else "*.h5*"):
                 left.unlink(missing_ok=True)
         writing.write_file(self.manifest, manifest.to_json())
@@ -187,9 +189,16 @@ class OpenPart:
         """Return the rows that the part adds to a dataset."""
         return np.asarray(self.file[path][()])
 
-    def count(self, path: str) -> int:
-        """Return the number of these rows."""
-        return len(self.file[path])
+    def count(self, path: str, n_features: int) -> int:
+        """Return the number of rows of features.
+
+        Raises
+        ------
+        FileFormatError
+            If they are not of so many features.
+        """
+        shape = (None, n_features)
+        return int(reading.read_dataset(self.file, path, shape).shape[0])
 
     def read_structures(self) -> Rows:
         """Return what the part adds to the datasets of structures."""
@@ -250,8 +259,12 @@ def check_part(path: Path, origin: str, portion: int, batch: int) -> Mark:
     with reading.open_checked(path, container.PART) as file:
         text = reading.read_text(file, container.SETTINGS)
         reading.verify_checksum(file)
+        for name, (shape, dtype) in structure_layout().items():
+            reading.read_dataset(file, name, (None, *shape), dtype)
     try:
         mark = Mark(**json.loads(text))
+        if [type(value) for value in astuple(mark)] != [str, int, int, bool, int, int]:
+            raise TypeError
     except (ValueError, TypeError, RecursionError):
         raise FileFormatError(f"'{path}' does not say what it is") from None
     if (mark.origin, mark.portion, mark.batch) != (origin, portion, batch):
