@@ -22,19 +22,26 @@ class Errors:
     force_mae: float
 
 
-def compute_errors(dE_s: Array, atoms_s: Integers, dF_nc: Array) -> Errors:
-    """Return the errors of total energies and forces; NaN: no reference."""
-    dE_s = dE_s / atoms_s
-    dE_s = dE_s[np.isfinite(dE_s)]
-    dF = dF_nc[np.isfinite(dF_nc)]
+def sum_errors(dE_s: Array, atoms_s: Integers, dF_nc: Array) -> Array:
+    """Return number, sum of squares and sum of sizes: of energies, of components.
 
-    def rmse(x: Array) -> float:
-        return float(np.sqrt(np.mean(x**2))) if x.size else np.nan
+    Of the errors of total energies, per atom, and of forces; NaN: no reference. Sums
+    over parts of a set give `mean_errors`.
+    """
+    sums = []
+    for error in (dE_s / atoms_s, dF_nc):
+        known = error[np.isfinite(error)]
+        sums += [len(known), np.sum(known**2), np.sum(np.abs(known))]
+    return np.array(sums, dtype=float)
 
-    def mae(x: Array) -> float:
-        return float(np.mean(np.abs(x))) if x.size else np.nan
 
-    return Errors(rmse(dE_s), mae(dE_s), rmse(dF), mae(dF))
+def mean_errors(sums: Array) -> Errors:
+    """Return the errors of which `sum_errors` gave the sums; NaN without any."""
+    n_E, square_E, size_E, n_F, square_F, size_F = sums.tolist()
+    n_E, n_F = n_E or np.nan, n_F or np.nan
+    return Errors(
+        (square_E / n_E) ** 0.5, size_E / n_E, (square_F / n_F) ** 0.5, size_F / n_F
+    )
 
 
 class RunningErrors:
@@ -55,6 +62,25 @@ class RunningErrors:
         self.n_forces += 1
         self._n_components += dF_nc.size
         self._sums[2:] += np.sum(dF_nc**2), np.sum(np.abs(dF_nc))
+
+    def add(self, other: RunningErrors) -> None:
+        """Add what was summed up elsewhere."""
+        self.n_energies += other.n_energies
+        self.n_forces += other.n_forces
+        self._sums += other._sums
+        self._n_components += other._n_components
+
+    def to_json(self) -> list[float]:
+        """Return all that is known, as numbers."""
+        return [self.n_energies, self.n_forces, self._n_components, *self._sums]
+
+    @classmethod
+    def from_json(cls, numbers: list[float]) -> RunningErrors:
+        """Return what `to_json` described."""
+        errors = cls()
+        errors.n_energies, errors.n_forces, errors._n_components = map(int, numbers[:3])
+        errors._sums[:] = numbers[3:]
+        return errors
 
     def errors(self) -> Errors:
         """Return the errors of all that was added; NaN if nothing was."""

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 from ase.calculators.calculator import Calculator as AseCalculator
@@ -12,23 +11,24 @@ from ase.calculators.calculator import all_changes
 from ase.outputs import Properties
 
 from annpot.errors import AnnpotError, StructureError
-from annpot.extrapolation import LEVELS, Finding
 from annpot.kernels.environment import Neighbours
 from annpot.pairs import find_pairs, move_pairs
 from annpot.predictor import Predictor, load_predictor
 from annpot.structures.checks import check_structure
 from annpot.structures.structure import Array, Batch, Structure, stack
+from annpot.watching import (
+    ExtrapolationError,
+    ExtrapolationWarning,
+    Policy,
+    Rules,
+    Watch,
+    read_policy,
+)
 
-SPREAD = ("energy_std", "forces_std")
-"""Properties that only committees have."""
+__all__ = ["Calculator", "ExtrapolationError", "ExtrapolationWarning"]
 
-
-class ExtrapolationWarning(UserWarning):
-    """A structure is outside the data that the potential was trained on."""
-
-
-class ExtrapolationError(AnnpotError):
-    """The same, with ``on_extrapolation="stop"``."""
+SPREAD = ("energy_std", "forces_std", "energy_error", "forces_error")
+"""Properties that only committees have, the last two only calibrated ones."""
 
 
 class Calculator(AseCalculator):  # type: ignore[misc]
@@ -39,7 +39,9 @@ class Calculator(AseCalculator):  # type: ignore[misc]
 
     A committee gives the means of its members, and their standard deviations as the
     properties ``energy_std`` (eV) and ``forces_std`` (eV/angstrom, one for each atom),
-    which are in ``results`` and which ``get_property`` returns.
+    which are in ``results`` and which ``get_property`` returns; with calibration also
+    the bounds ``energy_error`` and ``forces_error``, below which 90 % of the errors
+    are, for structures like those of the training.
 
     Parameters
     ----------
@@ -49,10 +51,39 @@ class Calculator(AseCalculator):  # type: ignore[misc]
         Angstrom. Neighbours are searched for up to this much beyond the cutoff, and
         again only when an atom has moved by half of it or the cell has changed.
     on_extrapolation
-        ``warn``: one `ExtrapolationWarning` for the first structure outside the
-        training data, until `summarise` tells how many
-        followed. ``stop``: an `ExtrapolationError`.
-        ``ignore``: nothing is tested.
+        What to do about structures outside the training data, where energies and
+        forces are guesses. One of these actions, or one for each level, as
+        ``{"low": "save", "high": "stop"}`` (those not named: ``warn``); at level high
+        the action of level low is taken, too.
+
+        ``warn``: an `ExtrapolationWarning` for the first calculation of each level at
+        once, then at most one every ``warn_seconds``, which tells how many there were
+        since, and the worst atom of them.
+        ``save``: the same, and the structure is appended to ``save_file``, an extxyz
+        with the level, the distance and, of a committee, the deviation of the force of
+        each atom, as input for `annpot select` or new reference calculations. The
+        predicted energy and forces in it are called ``annpot_energy`` and
+        ``annpot_forces``. If it cannot be written, there is a warning, and the
+        simulation goes on.
+        ``stop``: an `ExtrapolationError`, in place of results.
+        ``ignore``: nothing.
+    check_every
+        Only each so many calculations are tested, the first of them included.
+    warn_seconds
+        Least time between two warnings, but for the first of each level.
+    save_file
+        Where structures are saved.
+    save_steps, save_seconds
+        Least number of calculations, and least time, between two that are saved; the
+        one that stops is saved in any case.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is wrong.
+    AnnpotError
+        If ``save_file`` cannot be written, or a potential that does not know its
+        training data is to save or to stop.
     """
 
     implemented_properties: ClassVar[list[str]] = [
@@ -71,24 +102,33 @@ class Calculator(AseCalculator):  # type: ignore[misc]
         potential: Path | str | Predictor,
         *,
         skin: float = 0.5,
-        on_extrapolation: Literal["warn", "stop", "ignore"] = "warn",
+        on_extrapolation: Policy = "warn",
+        check_every: int = 1,
+        warn_seconds: float = 60.0,
+        save_file: Path | str = "extrapolation.extxyz",
+        save_steps: int = 100,
+        save_seconds: float = 0.0,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        if on_extrapolation not in ("warn", "stop", "ignore"):
-            raise ValueError(
-                "on_extrapolation: expected warn, stop or ignore, "
-                f"found {on_extrapolation!r}"
-            )
+        rules = Rules(
+            read_policy(on_extrapolation),
+            check_every,
+            warn_seconds,
+            Path(save_file),
+            save_steps,
+            save_seconds,
+        )
         if not 0.0 <= skin < np.inf:
             raise ValueError(f"skin: expected a length in angstrom, found {skin!r}")
         if isinstance(potential, Path | str):
             potential = load_predictor(potential)
+        _check_knowledge(potential, rules)
         self.potential = potential
         self.skin = skin
-        self.on_extrapolation = on_extrapolation
-        self.extrapolations = {level: 0 for level in LEVELS[1:]}
-        """Number of calculations at each level since the last `summarise`."""
+        self.watch = Watch(rules)
+        self.n_calculations = 0
+        """How many there were: the number of the next one."""
         self.n_searches = 0
         """How often neighbours were searched for."""
         self._searched: tuple[Batch, Neighbours] | None = None
@@ -106,10 +146,11 @@ class Calculator(AseCalculator):  # type: ignore[misc]
         result = self.potential.evaluate(
             batch, self._neighbours(batch), forces=True, stress=periodic
         )
-        if self.on_extrapolation != "ignore":
-            assessment = self.potential.assess(result.features)
-            if assessment is not None and assessment.findings[0] is not None:
-                self._tell(assessment.findings[0])
+        step, self.n_calculations = self.n_calculations, self.n_calculations + 1
+        if self.watch.is_due(step):
+            assessment = self.potential.assess(result.features, result.F_std_n)
+            if assessment is not None:
+                self.watch.judge(self.atoms, result, assessment, step)
         energy = float(result.E_s[0])
         if not np.isfinite(energy):
             raise StructureError(f"the energy is {energy}: are atoms on top of others?")
@@ -122,8 +163,15 @@ class Calculator(AseCalculator):  # type: ignore[misc]
         if result.stress_sv is not None:
             self.results["stress"] = result.stress_sv[0]
         if result.E_std_s is not None:
-            spread = float(result.E_std_s[0]), result.F_std_n
-            self.results |= dict(zip(SPREAD, spread, strict=True))
+            known = result.E_error_s, result.F_error_n
+            spread = (
+                float(result.E_std_s[0]),
+                result.F_std_n,
+                None if known[0] is None else float(known[0][0]),
+                known[1],
+            )
+            pairs = zip(SPREAD, spread, strict=True)
+            self.results |= {name: x for name, x in pairs if x is not None}
 
     def export_properties(self) -> Properties:
         """Return the results of which ASE knows the names."""
@@ -133,11 +181,14 @@ class Calculator(AseCalculator):  # type: ignore[misc]
     def summarise(self) -> str:
         """Return how many calculations extrapolated, and start to count anew.
 
-        The next one outside the training data warns again.
+        The next one outside the training data warns at once.
         """
-        counts = ", ".join(f"{n} {level}" for level, n in self.extrapolations.items())
-        self.extrapolations = {level: 0 for level in LEVELS[1:]}
-        return f"calculations outside the training data: {counts}"
+        return self.watch.summarise()
+
+    @property
+    def extrapolations(self) -> dict[str, int]:
+        """Number of calculations at each level since the last `summarise`."""
+        return self.watch.counts
 
     def _batch(self) -> Batch:
         atoms = self.atoms
@@ -166,19 +217,16 @@ class Calculator(AseCalculator):  # type: ignore[misc]
         self._searched = batch, neighbours
         return neighbours
 
-    def _tell(self, finding: Finding) -> None:
-        level = LEVELS[finding.level]
-        first = not any(self.extrapolations.values())
-        self.extrapolations[level] += 1
-        text = f"extrapolation: {finding}"
-        if self.on_extrapolation == "stop":
-            raise ExtrapolationError(text)
-        if first:
-            warnings.warn(
-                f"{text}; further ones are counted, see Calculator.summarise",
-                ExtrapolationWarning,
-                stacklevel=2,
-            )
+
+def _check_knowledge(potential: Predictor, rules: Rules) -> None:
+    """Check that there is something to judge by, if much depends on it."""
+    known = all(model.domain is not None for model in potential.guard.models)
+    wanted = {"save", "stop"}.intersection(rules.actions.values())
+    if wanted and not known:
+        raise AnnpotError(
+            f"on_extrapolation: the potential does not know its training data, so "
+            f"'{wanted.pop()}' would never happen: expected 'ignore' or 'warn'"
+        )
 
 
 def _is_near(old: Batch, new: Batch, skin: float) -> bool:

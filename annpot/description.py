@@ -1,14 +1,15 @@
-"""What is in a fingerprint set or a potential, and whether it holds."""
+"""What is in a file in the annpot format, and whether it holds."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from annpot import checkpoint_file
 from annpot.committee import Committee
 from annpot.errors import FileFormatError
 from annpot.fingerprints import load_set
@@ -26,7 +27,7 @@ class Verification:
 
     checksum: str
     energy_deviation: float | None
-    """Largest deviation from the test vectors, eV/atom; ``None`` for a set."""
+    """Largest deviation from the test vectors, eV/atom; ``None``: no potential."""
     force_deviation: float | None
     """eV/angstrom."""
 
@@ -55,6 +56,8 @@ def describe(path: Path) -> dict[str, Any]:
     description = {"file": str(path), **header}
     if header[container.KIND] == container.FINGERPRINTS:
         description |= _describe_set(path)
+    elif header[container.KIND] == container.CHECKPOINT:
+        description |= _describe_checkpoint(path)
     else:
         predictor = load_predictor(path)
         if isinstance(predictor, Committee):
@@ -97,13 +100,40 @@ def _describe_set(path: Path) -> dict[str, Any]:
     }
 
 
+def _describe_checkpoint(path: Path) -> dict[str, Any]:
+    checkpoint = checkpoint_file.load(path)
+    progress = checkpoint.progress
+    return {
+        "set": {"file": checkpoint.set_name, "sha256": checkpoint.set_sha256},
+        "members_done": progress.n_done,
+        "epochs": progress.n_epochs,
+        "seconds": progress.seconds,
+        "best_epochs": [epoch.number for epoch, _ in progress.kept],
+    }
+
+
 def _describe_committee(committee: Committee) -> dict[str, Any]:
     return {
         "species": list(committee.species),
         "cutoff": committee.cutoffs[-1],
         "n_members": len(committee.members),
+        "calibration": _describe_calibration(committee),
         "members": [_describe_potential(member) for member in committee.members],
     }
+
+
+def _describe_calibration(committee: Committee) -> dict[str, Any] | str:
+    """Return by what deviations are multiplied for bounds of errors."""
+    calibration = committee.calibration
+    if calibration is None:
+        return "none"
+    words: dict[str, Any] = {"level": calibration.level}
+    if calibration.energy is not None:
+        words["energy_per_atom"] = asdict(calibration.energy)
+    if calibration.forces is not None:
+        scales = [asdict(scale) for scale in calibration.forces]
+        words["forces"] = _by_species(committee.species, scales)
+    return words
 
 
 def _describe_potential(potential: Potential) -> dict[str, Any]:
@@ -147,7 +177,7 @@ def verify_file(path: Path) -> Verification:
         reading.verify_checksum(file)
         checksum = reading.read_attribute(file, container.SHA256, str)
         kind = reading.read_attribute(file, container.KIND, str)
-    if kind == container.FINGERPRINTS:
+    if kind in (container.FINGERPRINTS, container.CHECKPOINT):
         return Verification(checksum, None, None)
     predictor = load_predictor(path)
     if isinstance(predictor, Potential):

@@ -1,23 +1,28 @@
-"""How far outside the training data an atom is: three tests, none of them costly.
+"""How far outside the training data an atom is: tests that cost next to nothing.
 
 * range: a feature lies below the least or above the largest value of the training set;
 * distance: the squared Mahalanobis distance from the training atoms of the species,
   which also sees combinations of features that never occurred together;
-* pair: two atoms are closer than any two of their species in the training set.
+* pair: two atoms are closer than any two of their species in the training set;
+* committee: the members of a committee disagree about the force on the atom.
 
-Level 1 (low): beyond what the training set holds. Level 2 (high): far beyond; energies
-and forces there are guesses.
+Each test has two limits. Level 1 (low): at the edge of the training data or outside.
+Level 2 (high): so far outside that energies and forces are guesses. The excess is 0 at
+the first limit and 1 at the second.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from annpot.descriptors import Descriptor, Features
+from annpot.logfmt import format_line
 from annpot.pairs import find_nearest
 from annpot.scaling import (
     Scaling,
@@ -25,15 +30,40 @@ from annpot.scaling import (
     compute_statistics,
     fit_whitening,
 )
-from annpot.structures.structure import Array
+from annpot.structures.structure import Array, Batch, Integers
 
 LEVELS = ("none", "low", "high")
-FAR_RANGE = 0.1
-"""A feature outside its range by more than this share of the range is level high."""
-FAR_DISTANCE = 2.0
-"""So is a squared distance beyond this many times the largest of the training set,"""
+KINDS = ("range", "distance", "pair", "committee")
+
+QUANTILE = 0.999
+"""Share of the training atoms that are below the limit of level low (distance,
+committee). How the limits were chosen: format/README.md, 'Extrapolation'."""
+FAR = 1.5
+"""The limit of level high is this many times the largest of the training atoms."""
 FAR_PAIR = 0.95
-"""and a pair closer than this many times the shortest distance."""
+"""A pair closer than this many times the shortest distance is level high."""
+
+
+class Limits(NamedTuple):
+    """Where level low and level high begin."""
+
+    low: float
+    high: float
+
+
+RANGE_LIMITS = Limits(0.1, 0.3)
+"""Of features outside their range, in widths of the range."""
+
+
+def fit_limits(values_n: Array) -> Limits:
+    """Return the limits for a quantity that has these values for the training atoms.
+
+    The order of the atoms does not matter. Of less than 1000, none is level low.
+    """
+    if not len(values_n):
+        return Limits(0.0, 0.0)
+    low = np.quantile(values_n, QUANTILE, method="higher")
+    return Limits(float(low), FAR * float(values_n.max()))
 
 
 @dataclass(frozen=True)
@@ -44,8 +74,9 @@ class Domain:
     whitening: Scaling | None = None
     """``None``: distances are unknown, as those of potentials of other programs."""
     low: float = 0.0
-    """Squared Mahalanobis distances above are level low: the training maximum."""
+    """Squared Mahalanobis distances above are level low."""
     high: float = 0.0
+    range: Limits = RANGE_LIMITS
 
     def compute_squares(self, G_nf: Array) -> Array:
         """Return the squared Mahalanobis distance of each atom; NaN if unknown."""
@@ -54,61 +85,93 @@ class Domain:
         squares_n: Array = np.sum(self.whitening.apply(G_nf) ** 2, axis=1)
         return squares_n
 
-    def widen(self, G_nf: Array) -> Domain:
-        """Return the domain that reaches as far as these training atoms."""
-        low = float(self.compute_squares(G_nf).max(initial=self.low))
-        return replace(self, low=low, high=FAR_DISTANCE * low)
+    def with_limits(self, squares_n: Array) -> Domain:
+        """Return the domain with limits for the squares of all its training atoms."""
+        low, high = fit_limits(squares_n)
+        return replace(self, low=low, high=high)
 
 
 def begin_domain(statistics: Statistics, floor: float) -> Domain:
-    """Return the domain of atoms of which the statistics are known; see ``widen``."""
-    return Domain(statistics, fit_whitening(statistics, floor), 0.0, 0.0)
+    """Return the domain of atoms of known statistics, see `Domain.with_limits`."""
+    return Domain(statistics, fit_whitening(statistics, floor))
 
 
 def fit_domain(G_nf: Array, floor: float) -> Domain:
     """Return the domain of training atoms with features ``G_nf``."""
-    return begin_domain(compute_statistics(G_nf), floor).widen(G_nf)
+    domain = begin_domain(compute_statistics(G_nf), floor)
+    return domain.with_limits(domain.compute_squares(G_nf))
+
+
+class Nearest(NamedTuple):
+    """The training atom that is most like another one."""
+
+    file: str
+    frame: int
+    atom: int
+    distance: float
+    """Between their features, whitened: in standard deviations."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """The worst that was found in one structure."""
+    """What one test found about one atom."""
 
     level: int
-    n_atoms: int
-    """Number of atoms that extrapolate."""
     atom: int
-    """The worst atom, counted from 0 in its structure."""
+    """Counted from 0 in its structure."""
     species: str
     kind: str
-    """``range``, ``distance`` or ``pair``."""
+    """One of `KINDS`."""
     feature: str
-    """Which feature or pair of species."""
+    """Which feature, pair of species or other quantity, in words."""
     value: float
-    low: float
-    high: float
-    """What the training set holds: ``low`` to ``high``."""
+    least: float
+    largest: float
+    """What level none reaches to: from ``least`` to ``largest``."""
+    excess: float
+    """0 where level low begins, 1 where level high begins; infinite for an atom about
+    which nothing is known."""
+    nearest: Nearest | None = None
 
-    def __str__(self) -> str:
-        """Return it as ``key=value`` words."""
-        return (
-            f"level={LEVELS[self.level]} atom={self.atom} species={self.species} "
-            f"kind={self.kind} feature={self.feature.replace(' ', '-')} "
-            f"value={self.value:.6g} min={self.low:.6g} max={self.high:.6g} "
-            f"n_atoms={self.n_atoms}"
-        )
+    @property
+    def limit(self) -> float:
+        """The limit that was crossed."""
+        return self.least if self.value < self.least else self.largest
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return all there is to say, JSON-ready."""
+        values: dict[str, Any] = {
+            "level": LEVELS[self.level],
+            "atom": self.atom,
+            "species": self.species,
+            "kind": self.kind,
+            "feature": self.feature,
+            "value": self.value,
+            "limit": self.limit,
+            "min": self.least,
+            "max": self.largest,
+            "excess": self.excess,
+        }
+        if self.nearest is not None:
+            values["nearest"] = self.nearest._asdict()
+        return values
 
-@dataclass(frozen=True)
-class Assessment:
-    """The result for a batch."""
+    def line(self, n_flagged: int, n_atoms: int, **where: object) -> str:
+        """Return the line about a structure of which this is the worst.
 
-    level_n: NDArray[np.int64]
-    distance_n: Array
-    """Squared Mahalanobis distance of each atom, in units of the training maximum; NaN
-    where that is unknown."""
-    findings: list[Finding | None]
-    """For each structure; ``None`` if it does not extrapolate."""
+        Parameters
+        ----------
+        n_flagged, n_atoms
+            How many atoms of the structure extrapolate, and how many there are.
+        where
+            What tells the structure from others.
+        """
+        values = self.to_dict()
+        del values["limit"]
+        if (nearest := values.pop("nearest", None)) is not None:
+            values |= {f"nearest_{key}": value for key, value in nearest.items()}
+        values["n_atoms"] = f"{n_flagged}/{n_atoms}"
+        return format_line({"level": values.pop("level"), **where, **values})
 
 
 @dataclass(frozen=True)
@@ -117,9 +180,79 @@ class _Test:
 
     kind: str
     columns_kn: Array
-    """Excess (0 at the limit, 1 where level high begins), value, least, largest."""
-    what_n: NDArray[np.int64]
+    """Excess, value, least, largest."""
+    what_n: Integers
     """Number of the feature or of the neighbour's species."""
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """The result for a batch."""
+
+    level_n: Integers
+    distance_n: Array
+    """Squared Mahalanobis distance of each atom, in units of the limit of level low;
+    NaN where that is unknown."""
+    excess_kn: Array
+    """Of each test."""
+    descriptor: Descriptor = field(repr=False)
+    batch: Batch = field(repr=False)
+    tests: list[_Test] = field(repr=False)
+    nearest: Mapping[int, Nearest] = field(default_factory=dict)
+    """Of atoms of the batch, see `annpot.explanation`."""
+
+    @cached_property
+    def findings(self) -> list[Finding | None]:
+        """The worst of each structure; ``None`` if it does not extrapolate."""
+        first_s, worst_n = self.batch.first_s, self.excess_kn.max(axis=0)
+        findings: list[Finding | None] = [None] * self.batch.n_structures
+        for s in np.flatnonzero(self.count_atoms()):
+            n = first_s[s] + int(worst_n[first_s[s] : first_s[s + 1]].argmax())
+            findings[s] = self._find(int(self.excess_kn[:, n].argmax()), int(n))
+        return findings
+
+    def count_atoms(self) -> Integers:
+        """Return the number of atoms of each structure that extrapolate."""
+        starts_s = self.batch.first_s[:-1]
+        return np.add.reduceat(self.level_n > 0, starts_s, dtype=np.int64)
+
+    def find_all(self, s: int) -> list[Finding]:
+        """Return what each test found about each atom of structure ``s``."""
+        first, last = self.batch.first_s[s : s + 2]
+        if not self.level_n[first:last].any():
+            return []
+        found = np.argwhere(self.excess_kn[:, first:last].T > 0.0)
+        return [self._find(int(k), int(first + n)) for n, k in found]
+
+    def _find(self, k: int, n: int) -> Finding:
+        test, s = self.tests[k], np.searchsorted(self.batch.first_s, n, "right") - 1
+        species = self.batch.species[self.batch.species_n[n]]
+        _, value, least, largest = map(float, test.columns_kn[:, n])
+        excess = float(self.excess_kn[k, n])
+        return Finding(
+            level=2 if excess > 1.0 else 1,
+            atom=int(n - self.batch.first_s[s]),
+            species=species,
+            kind=test.kind,
+            feature=self._name(species, test.kind, int(test.what_n[n])),
+            value=value,
+            least=least,
+            largest=largest,
+            excess=excess,
+            nearest=self.nearest.get(n),
+        )
+
+    def _name(self, species: str, kind: str, what: int) -> str:
+        if kind == "range":
+            return self._words[species][what]
+        if kind == "pair":
+            return f"{species}-{self.descriptor.species[what]}"
+        return "all" if kind == "distance" else "force"
+
+    @cached_property
+    def _words(self) -> dict[str, list[str]]:
+        """The features of each species in words."""
+        return {s: self.descriptor.words(s) for s in self.descriptor.species}
 
 
 def assess(
@@ -127,46 +260,33 @@ def assess(
     domains: Sequence[Domain],
     shortest_st: Array,
     features: Features,
+    deviation_n: Array | None = None,
+    limits_s: Sequence[Limits] = (),
 ) -> Assessment:
-    """Return how far the atoms of a batch are outside the training data."""
+    """Return how far the atoms of a batch are outside the training data.
+
+    Parameters
+    ----------
+    deviation_n
+        Standard deviation of the force on each atom among the members of a committee,
+        eV/angstrom.
+    limits_s
+        Its limits for each species; without them it is not tested.
+    """
     tests = [
         *_test_features(features, domains),
         _test_pairs(features, shortest_st),
     ]
+    if deviation_n is not None and len(limits_s):
+        tests.append(_test_deviations(features.batch, deviation_n, limits_s))
     excess_kn = np.stack([test.columns_kn[0] for test in tests])
     # what is not a number, as with atoms on top of each other, is far outside
     excess_kn = np.where(np.isnan(excess_kn), np.inf, excess_kn)
     worst_n = excess_kn.max(axis=0)
     level_n = np.where(worst_n > 1.0, 2, np.where(worst_n > 0.0, 1, 0))
-    batch = features.batch
-    findings: list[Finding | None] = [None] * batch.n_structures
-    n_flagged_s = np.add.reduceat(level_n > 0, batch.first_s[:-1], dtype=np.int64)
-    for s in np.flatnonzero(n_flagged_s):
-        first, last = batch.first_s[s : s + 2]
-        n = first + int(worst_n[first:last].argmax())
-        test = tests[int(excess_kn[:, n].argmax())]
-        species = batch.species[batch.species_n[n]]
-        _, value, least, largest = test.columns_kn[:, n]
-        findings[s] = Finding(
-            level=int(level_n[n]),
-            n_atoms=int(n_flagged_s[s]),
-            atom=int(n - first),
-            species=species,
-            kind=test.kind,
-            feature=_name(descriptor, species, test.kind, int(test.what_n[n])),
-            value=float(value),
-            low=float(least),
-            high=float(largest),
-        )
-    excess_n, square_n = tests[1].columns_kn[:2]
-    distance_n = np.where(np.isnan(square_n), np.nan, excess_n + 1.0)
-    return Assessment(level_n, distance_n, findings)
-
-
-def _name(descriptor: Descriptor, species: str, kind: str, what: int) -> str:
-    if kind == "range":
-        return descriptor.labels(species)[what]
-    return "all" if kind == "distance" else f"{species}-{descriptor.species[what]}"
+    _, square_n, _, low_n = tests[1].columns_kn
+    distance_n = square_n / np.maximum(low_n, 1e-300)
+    return Assessment(level_n, distance_n, excess_kn, descriptor, features.batch, tests)
 
 
 def _test_features(features: Features, domains: Sequence[Domain]) -> list[_Test]:
@@ -178,28 +298,40 @@ def _test_features(features: Features, domains: Sequence[Domain]) -> list[_Test]
     for atoms, G_nf, domain in zip(features.atoms_s, blocks, domains, strict=True):
         if not len(atoms):
             continue
-        least_f, most_f = domain.statistics.min_f, domain.statistics.max_f
-        # a margin of round-off lets the training set itself pass
-        slack_f = 1e-9 * np.maximum(np.abs(least_f), np.abs(most_f))
-        width_f = np.maximum(most_f - least_f, slack_f) + 1e-300
-        outside_nf = np.maximum(least_f - slack_f - G_nf, G_nf - most_f - slack_f)
-        excess_nf = outside_nf / (FAR_RANGE * width_f)
-        worst_n = excess_nf.argmax(axis=1)
-        rows = np.arange(len(atoms)), worst_n
-        what_n[atoms] = worst_n
-        range_kn[:, atoms] = (
-            excess_nf[rows],
-            G_nf[rows],
-            least_f[worst_n],
-            most_f[worst_n],
-        )
+        what_n[atoms], range_kn[:, atoms] = _compare_ranges(G_nf, domain)
         square_n = domain.compute_squares(G_nf)
-        span = max(domain.high - domain.low, 1e-300)
-        excess_n = (square_n - domain.low * (1.0 + 1e-9)) / span
+        excess_n = _compute_excess(square_n, Limits(domain.low, domain.high))
         distance_kn[0, atoms] = -1.0 if domain.whitening is None else excess_n
         distance_kn[1, atoms] = square_n
         distance_kn[3, atoms] = domain.low
     return [_Test("range", range_kn, what_n), _Test("distance", distance_kn, what_n)]
+
+
+def _compare_ranges(G_nf: Array, domain: Domain) -> tuple[NDArray[np.intp], Array]:
+    """Return the worst feature of each atom, and the columns of the test."""
+    least_f, most_f = domain.statistics.min_f, domain.statistics.max_f
+    low, high = domain.range
+    # a margin of round-off lets the training set itself pass
+    slack_f = 1e-9 * np.maximum(np.abs(least_f), np.abs(most_f))
+    width_f = np.maximum(most_f - least_f, slack_f) + 1e-300
+    outside_nf = np.maximum(least_f - slack_f - G_nf, G_nf - most_f - slack_f)
+    excess_nf = (outside_nf / width_f - low) / (high - low)
+    worst_n = excess_nf.argmax(axis=1)
+    rows = np.arange(len(G_nf)), worst_n
+    margin_n = low * width_f[worst_n]
+    columns_kn = [
+        excess_nf[rows],
+        G_nf[rows],
+        least_f[worst_n] - margin_n,
+        most_f[worst_n] + margin_n,
+    ]
+    return worst_n, np.stack(columns_kn)
+
+
+def _compute_excess(value_n: Array, limits: Limits) -> Array:
+    """Return the excess of values that may not be large."""
+    span = max(limits.high - limits.low, 1e-300)
+    return np.asarray((value_n - limits.low * (1.0 + 1e-9)) / span)
 
 
 def _test_pairs(features: Features, shortest_st: Array) -> _Test:
@@ -224,3 +356,13 @@ def _test_pairs(features: Features, shortest_st: Array) -> _Test:
         ]
     )
     return _Test("pair", columns_kn, worst_n)
+
+
+def _test_deviations(
+    batch: Batch, deviation_n: Array, limits_s: Sequence[Limits]
+) -> _Test:
+    low_n, high_n = np.array(limits_s)[batch.species_n].T
+    span_n = np.maximum(high_n - low_n, 1e-300)
+    excess_n = (deviation_n - low_n * (1.0 + 1e-9)) / span_n
+    columns_kn = np.stack([excess_n, deviation_n, np.zeros_like(low_n), low_n])
+    return _Test("committee", columns_kn, np.zeros(batch.n_atoms, dtype=np.int64))

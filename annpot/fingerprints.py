@@ -1,23 +1,20 @@
-"""The fingerprint set: structures, references and features, as generate leaves them."""
+"""The fingerprint set, as generate leaves it: what it holds, and how it is loaded."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import h5py
 import numpy as np
-import numpy.typing as npt
 
-from annpot.descriptors import Descriptor, Features, descriptor_from_dict
+from annpot.descriptors import Descriptor, descriptor_from_dict
 from annpot.errors import FileFormatError
 from annpot.format import container, reading, writing
 from annpot.scaling import Statistics
 from annpot.structures.checks import CLOSEST, LARGEST
-from annpot.structures.structure import Array, Batch, Integers, Structure
+from annpot.structures.structure import Array, Batch, Integers
 
 SETS = ("", "train", "validation", "test")
 """Names of the codes in ``/structures/set``; the first: not assigned."""
@@ -40,17 +37,6 @@ class Labels:
     """Name of the group of each structure, possibly empty."""
     sets: list[str]
     """One of `SETS` for each structure."""
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One structure of a set with what its group says of it."""
-
-    structure: Structure
-    energy: float
-    group: str
-    set: str
-    weight: float
 
 
 @dataclass(frozen=True)
@@ -78,94 +64,6 @@ class FingerprintSet:
     environments: Environments
 
 
-class Writer:
-    """Writes a set batch by batch; what it holds in memory does not grow."""
-
-    def __init__(self, file: h5py.File, descriptor: Descriptor) -> None:
-        self._file, self._species = file, descriptor.species
-        writing.write_text(file, container.DESCRIPTOR, descriptor.recipe)
-        writing.write_strings(file, container.SPECIES, descriptor.species)
-        group = file.create_group(container.STRUCTURES)
-        rows = {
-            container.N_ATOMS: ((), np.int64),
-            container.SPECIES_INDEX: ((), np.int64),
-            container.POSITIONS: ((3,), np.float64),
-            container.CELLS: ((3, 3), np.float64),
-            container.PERIODIC: ((3,), np.uint8),
-            container.ENERGY: ((), np.float64),
-            container.FORCES: ((3,), np.float64),
-            container.STRESS: ((6,), np.float64),
-            container.WEIGHT: ((), np.float64),
-            container.FILES: ((), np.uint8),
-            container.INDEX: ((), np.int64),
-            container.GROUPS: ((), np.uint8),
-            container.SET: ((), np.uint8),
-        }
-        self._rows = {
-            name: writing.create_rows(group, name, shape, dtype)
-            for name, (shape, dtype) in rows.items()
-        }
-        features = file.create_group(container.FEATURES)
-        self._features = [
-            writing.create_rows(features, symbol, (int(n_features),))
-            for symbol, n_features in zip(
-                descriptor.species, descriptor.n_features_s, strict=True
-            )
-        ]
-
-    def append(self, entries: Sequence[Entry], features: Features) -> None:
-        """Append a batch and flush it to the disk."""
-        batch = features.batch
-        structures = [entry.structure for entry in entries]
-        columns: dict[str, npt.ArrayLike] = {
-            container.N_ATOMS: batch.atoms_s,
-            container.SPECIES_INDEX: batch.species_n,
-            container.POSITIONS: batch.positions_nc,
-            container.CELLS: batch.cells_scc,
-            container.PERIODIC: batch.pbc_sc.astype(np.uint8),
-            container.ENERGY: [entry.energy for entry in entries],
-            container.FORCES: np.concatenate([_forces(s) for s in structures]),
-            container.STRESS: np.array([_stress(s) for s in structures]),
-            container.WEIGHT: [entry.weight for entry in entries],
-            container.INDEX: [s.index for s in structures],
-            container.SET: np.array([SETS.index(e.set) for e in entries], np.uint8),
-        }
-        for name, values in columns.items():
-            writing.append(self._rows[name], values)
-        files, groups = self._rows[container.FILES], self._rows[container.GROUPS]
-        writing.append_strings(files, [s.file for s in structures])
-        writing.append_strings(groups, [entry.group for entry in entries])
-        blocks = features.blocks(features.G_f)
-        for dataset, G_nf in zip(self._features, blocks, strict=True):
-            writing.append(dataset, G_nf)
-        self._file.flush()
-
-    def finish(
-        self,
-        reference_energies: Array,
-        statistics: Sequence[Statistics],
-        environments: Environments,
-    ) -> None:
-        """Write what is known only after the last structure."""
-        file = self._file
-        writing.write_array(file, container.REFERENCE_ENERGIES, reference_energies)
-        group = file.create_group(container.STATISTICS)
-        writing.write_array(group, container.SHORTEST, environments.shortest_st)
-        writing.write_array(group, container.NEIGHBOURS, environments.neighbours_s)
-        for symbol, values in zip(self._species, statistics, strict=True):
-            write_statistics(group.create_group(symbol), values)
-
-
-def _forces(structure: Structure) -> Array:
-    if structure.forces_nc is None:
-        return np.full((len(structure), 3), np.nan)
-    return structure.forces_nc
-
-
-def _stress(structure: Structure) -> Array:
-    return np.full(6, np.nan) if structure.stress_v is None else structure.stress_v
-
-
 def write_statistics(group: h5py.Group, statistics: Statistics) -> None:
     """Write the statistics of one species."""
     writing.write_attribute(group, container.N_ATOMS, statistics.n_atoms)
@@ -173,6 +71,21 @@ def write_statistics(group: h5py.Group, statistics: Statistics) -> None:
     writing.write_array(group, container.MAX, statistics.max_f)
     writing.write_array(group, container.MEAN, statistics.mean_f)
     writing.write_array(group, container.COVARIANCE, statistics.covariance_ff)
+
+
+def write_environments(group: h5py.Group, environments: Environments) -> None:
+    """Write what is known of the surroundings of atoms."""
+    writing.write_array(group, container.SHORTEST, environments.shortest_st)
+    writing.write_array(group, container.NEIGHBOURS, environments.neighbours_s)
+
+
+def read_environments(group: h5py.Group, n_species: int) -> Environments:
+    """Return what is known of the surroundings of atoms."""
+    shape = (n_species, n_species)
+    return Environments(
+        reading.read_array(group, container.SHORTEST, shape, finite=False),
+        reading.read_array(group, container.NEIGHBOURS, (n_species, 3)),
+    )
 
 
 def read_statistics(group: h5py.Group, n_features: int) -> Statistics:
@@ -185,13 +98,6 @@ def read_statistics(group: h5py.Group, n_features: int) -> Statistics:
         mean_f=reading.read_array(group, container.MEAN, n),
         covariance_ff=reading.read_array(group, container.COVARIANCE, n * 2),
     )
-
-
-@contextmanager
-def create_set(path: Path, descriptor: Descriptor, settings: str) -> Iterator[Writer]:
-    """Write the set ``path``; it gets its name when the with-block ends."""
-    with writing.create(path, container.FINGERPRINTS, settings) as file:
-        yield Writer(file, descriptor)
 
 
 def read_descriptor(group: h5py.Group) -> Descriptor:
@@ -248,12 +154,7 @@ def load_set(path: Path) -> FingerprintSet:
                     descriptor.species, descriptor.n_features_s, strict=True
                 )
             ],
-            environments=Environments(
-                reading.read_array(
-                    statistics, container.SHORTEST, (n_species,) * 2, finite=False
-                ),
-                reading.read_array(statistics, container.NEIGHBOURS, (n_species, 3)),
-            ),
+            environments=read_environments(statistics, n_species),
         )
 
 

@@ -1,127 +1,182 @@
-"""Structure files -> fingerprint set: what ``annpot generate`` does."""
+"""Structure files -> fingerprint set: what ``annpot generate`` does.
+
+Files are cut into portions, which are dealt to the ranks. A portion becomes parts, one
+for each batch of structures, and rank 0 merges all parts. What is cut where depends on
+neither ranks nor threads nor interruptions, so neither does any bit of the set.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-
-from annpot.descriptors import Descriptor, Features
+from annpot.crew import Crew, Watch
+from annpot.descriptors import Descriptor
 from annpot.descriptors.building import make_descriptor
 from annpot.elements import SYMBOLS
-from annpot.errors import InputError, StructureError
-from annpot.fingerprints import Entry, Environments, Writer, create_set
-from annpot.pairs import find_nearest, find_pairs
-from annpot.scaling import Statistics, compute_statistics
-from annpot.settings import Settings, SpeciesSettings
-from annpot.structures.reading import (
-    Source,
-    SourceFile,
-    find_all_files,
-    read_files,
-    require_references,
-)
-from annpot.structures.structure import Array, Batch, Structure, check_species, stack
+from annpot.errors import AnnpotError, StructureError
+from annpot.manifest import plan
+from annpot.merging import merge
+from annpot.parallel import ALONE, Ranks, deal
+from annpot.part_making import PartMaker
+from annpot.parts import PartsFolder
+from annpot.resumption import Beginning, Resume, Say, begin
+from annpot.settings import Settings
+from annpot.structures.portions import Portion, PortionReader
+from annpot.structures.references import require_references
+from annpot.tally import Rules, Summary, Tally
 
-Progress = Callable[[list[SourceFile], str], Iterable[SourceFile]]
-"""Wraps the list of files, with a word on what is done, to show progress."""
+Progress = Callable[[Sequence[int], str], Iterable[int]]
+"""Wraps the numbers of the portions to work on, with a word on what is done."""
 
 
-@dataclass(frozen=True)
-class Summary:
-    """What went into a set."""
+def _show_nothing(numbers: Sequence[int], _: str) -> Sequence[int]:
+    return numbers
 
-    path: Path
-    species: tuple[str, ...]
-    n_files: int
-    n_structures: int
-    n_atoms_s: Array
-    reference_energies: Array
-    rank: int
-    """Rank of the compositions, if reference energies were fitted to them."""
-    n_fitted: int
-    energy_range: tuple[float, float]
-    """Least and largest energy per atom minus the reference energies, eV."""
-    force_range: tuple[float, float]
-    """Least and largest size of a force on an atom, eV/angstrom; NaN without forces."""
-    n_with_forces: int
-    n_with_stress: int
-    statistics: list[Statistics]
-    labels: dict[str, list[str]]
-    """Names of the features of each species."""
-    constant: dict[str, list[str]]
-    """Names of the constant features of each species that has such."""
-    environments: Environments
-    skipped: list[str]
+
+def _watch_nothing(*_: object) -> None:
+    pass
 
 
 def generate(
     settings: Settings,
     base: Path,
-    progress: Progress = lambda files, _: files,
-) -> Summary:
-    """Write the fingerprint set that ``settings`` describe.
+    progress: Progress = _show_nothing,
+    *,
+    resume: Resume | None = None,
+    say: Say = lambda text: None,
+    watch: Watch = _watch_nothing,
+    ranks: Ranks = ALONE,
+) -> Summary | None:
+    """Write the fingerprint set that ``settings`` describe; rank 0 gets the summary.
 
     Parameters
     ----------
     base
         Folder that the paths of the structures are relative to.
     progress
-        Wraps the list of files while it is worked off.
+        Wraps the list of portions while it is worked off.
+    resume
+        Whether to go on from the parts that an earlier run left: ``"yes"``, it is an
+        error if there are none; ``"auto"``, if there are some; ``"no"``; ``None``: it
+        is an error if they took long to make.
+    say
+        Takes a line about what there is to go on with.
+    watch
+        Is told after each part, when nothing is half done, how many of how many
+        portions are done; a `Stopped` that it raises ends the work of all ranks.
 
     Raises
     ------
     AnnpotError
-        On the first wrong structure, unless those are to be skipped.
+        On the first wrong structure, unless those are to be skipped; if parts cannot
+        be gone on with; if something cannot be written. Finished parts stay.
     """
-    files = _find_files(settings, base)
-    _check_output(settings.generate.output, files)
-    species = settings.species
-    if species is None:
-        found = _read_species(progress(files, "species"))
-        species = {symbol: SpeciesSettings() for symbol in found}
-    symbols = tuple(species)
-    descriptor = make_descriptor(settings.descriptor, symbols)
-    tally = Tally(symbols, [species[symbol].energy for symbol in symbols])
-    skipped: list[str] = []
-    entries = (
-        tally.entry(structure, source)
-        for structure, source in read_files(
-            progress(files, "fingerprints"),
-            on_error=settings.generate.on_error,
-            skipped=skipped,
-            require=tally.check,
+    output = settings.generate.output
+    folder = PartsFolder(output)
+    beginning = begin(settings, base, folder, resume, say, ranks)
+    manifest = beginning.manifest
+    if not manifest.species:
+        symbols = _read_species(beginning, progress, watch, ranks)
+        manifest = replace(manifest, species=dict.fromkeys(symbols, "fit"))
+    rules = Rules(tuple(manifest.species), list(manifest.species.values()))
+    descriptor = make_descriptor(settings.descriptor, rules.species)
+    if ranks.rank == 0:
+        folder.begin(manifest, keep=bool(beginning.marks))
+    ranks.barrier()
+    maker = PartMaker(settings.generate, folder, descriptor, rules, manifest.origins())
+    tally = Tally(rules)
+    try:
+        parts = _make_parts(maker, beginning, progress, watch, ranks)
+        if ranks.rank:
+            return None
+        skipped = _merge(settings, parts, folder, descriptor, tally, watch)
+    except BaseException as error:
+        if ranks.rank == 0:
+            _leave(folder, error, say)
+        raise
+    return tally.summary(output, len(manifest.files), descriptor, skipped)
+
+
+def _merge(
+    settings: Settings,
+    parts: list[list[Path]],
+    folder: PartsFolder,
+    descriptor: Descriptor,
+    tally: Tally,
+    watch: Watch,
+) -> list[str]:
+    """Write the set, remove its parts, and return what was skipped."""
+    output, text = settings.generate.output, settings.to_json()
+    try:
+        skipped = merge(parts, output, descriptor, text, tally, watch)
+    except StructureError:  # there are none: nothing to go on from
+        folder.remove()
+        raise
+    folder.remove()
+    return skipped
+
+
+def _leave(folder: PartsFolder, error: BaseException, say: Say) -> None:
+    """Remove the folder if there is nothing in it, or else tell what it is good for."""
+    n_parts = folder.count()
+    if not n_parts:
+        folder.remove()
+    elif isinstance(error, AnnpotError):
+        say(
+            f"{n_parts} finished batches stay in '{folder.path}': 'annpot generate "
+            "--resume' goes on from them"
         )
-    )
-    with create_set(settings.generate.output, descriptor, settings.to_json()) as writer:
-        for batch_of in iterate_batches(entries, settings.generate.batch_atoms):
-            add_batch(batch_of, descriptor, writer, tally)
-        if not tally.atoms_s:
-            raise StructureError(
-                f"no structure is left to make fingerprints of: {len(skipped)} skipped"
-                f", the first because of {skipped[0] if skipped else 'nothing'}"
-            )
-        energies = tally.finish(writer)
-    return tally.summary(
-        settings.generate.output, len(files), energies, descriptor, skipped
-    )
 
 
-def _check_output(output: Path, files: list[SourceFile]) -> None:
-    if output.exists() and any(file.path.samefile(output) for file in files):
-        raise InputError(
-            f"generate.output: '{output}' is one of the files with structures, "
-            "expected another name"
-        )
+def _make_parts(
+    maker: PartMaker,
+    beginning: Beginning,
+    progress: Progress,
+    watch: Watch,
+    ranks: Ranks,
+) -> list[list[Path]]:
+    """Make the parts that are not there yet; return those of each portion.
+
+    Each rank makes some of them, and returns when all are there.
+    """
+    crew = Crew(ranks, watch)
+    marks = beginning.marks
+    n_parts = {number: len(found) for number, found in marks.items()}
+    missing = [
+        number
+        for number in range(len(beginning.portions))
+        if number not in marks or not marks[number][-1].last
+    ]
+    costs = beginning.costs()
+    numbers = [missing[k] for k in deal(costs[missing], ranks)]
+    n_before = len(beginning.portions) - len(missing)
+    made: dict[int, int] = {}
+    shown = progress(numbers, "fingerprints")
+    for number, n_made in _iterate_parts(maker, beginning, shown):
+        made[number] = n_made
+        if not crew.goes_on(n_before + len(made) - 1, n_before + len(numbers)):
+            break
+    # told, not looked for: a folder on another machine may be seen late
+    for theirs in crew.gather(made):
+        n_parts |= {int(number): n for number, n in theirs.items()}
+    return [
+        [maker.folder.part(number, batch) for batch in range(n_parts[number])]
+        for number in range(len(beginning.portions))
+    ]
 
 
-def _find_files(settings: Settings, base: Path) -> list[SourceFile]:
-    return find_all_files(
-        [Source(**dict(group)) for group in settings.structures], base
-    )
+def _iterate_parts(
+    maker: PartMaker, beginning: Beginning, numbers: Iterable[int]
+) -> Iterator[tuple[int, int]]:
+    """Make parts; yield, after each, its portion and how many parts that has."""
+    reader = PortionReader()
+    for number in numbers:
+        portion = Portion.from_json(beginning.portions[number])
+        done = beginning.marks.get(number, [])
+        for n_made in maker.make(number, portion, done, reader):
+            yield number, n_made
 
 
 def find_species(settings: Settings, base: Path) -> tuple[str, ...]:
@@ -134,207 +189,31 @@ def find_species(settings: Settings, base: Path) -> tuple[str, ...]:
     """
     if settings.species is not None:
         return tuple(settings.species)
-    return _read_species(_find_files(settings, base))
+    beginning = Beginning(*plan(settings, base), marks={})
+    return _read_species(beginning, _show_nothing, _watch_nothing, ALONE)
 
 
-def _read_species(files: Iterable[SourceFile]) -> tuple[str, ...]:
+def _read_species(
+    beginning: Beginning, progress: Progress, watch: Watch, ranks: Ranks
+) -> tuple[str, ...]:
     """Return the species of all structures that can be read, by atomic number."""
+    portions = beginning.portions
+    numbers = deal(beginning.costs(), ranks).tolist()
+    crew = Crew(ranks, watch)
+    reader = PortionReader()
     skipped: list[str] = []
     found: set[str] = set()
-    require = require_references
-    for structure, _ in read_files(
-        files, on_error="skip", skipped=skipped, require=require
-    ):
-        found.update(structure.symbols)
-    if not found:
-        raise StructureError(skipped[0] if skipped else "no structure found")
-    return tuple(sorted(found, key=SYMBOLS.index))
-
-
-def iterate_batches(entries: Iterator[Entry], n_atoms: int) -> Iterator[list[Entry]]:
-    """Yield lists of entries with about ``n_atoms`` atoms."""
-    batch: list[Entry] = []
-    size = 0
-    for entry in entries:
-        batch.append(entry)
-        size += len(entry.structure)
-        if size >= n_atoms:
-            yield batch
-            batch, size = [], 0
-    if batch:
-        yield batch
-
-
-def add_batch(
-    entries: list[Entry], descriptor: Descriptor, writer: Writer, tally: Tally
-) -> Features:
-    """Append some structures to a set, and return their features."""
-    batch = stack([entry.structure for entry in entries], descriptor.species)
-    neighbours = find_pairs(batch, descriptor.cutoffs)
-    features = descriptor.compute_features(batch, neighbours)
-    writer.append(entries, features)
-    nearest_nt = find_nearest(neighbours)
-    n_groups = neighbours.n_species * neighbours.n_shells
-    counts_n = np.diff(neighbours.first_g[::n_groups])
-    statistics = [compute_statistics(G) for G in features.blocks(features.G_f)]
-    tally.add_environments(batch, nearest_nt, counts_n, statistics)
-    return features
-
-
-@dataclass
-class Tally:
-    """What is counted while structures pass; its size does not grow with atoms."""
-
-    species: tuple[str, ...]
-    given: list[float | str]
-    """Reference energy of each species, or ``fit``."""
-    energy_s: list[float] = field(default_factory=list)
-    atoms_s: list[list[int]] = field(default_factory=list)
-    force_range: tuple[float, float] = (np.inf, 0.0)
-    n_with_forces: int = 0
-    n_with_stress: int = 0
-    statistics: list[Statistics] = field(default_factory=list)
-    shortest_st: Array = field(default_factory=lambda: np.zeros((0, 0)))
-    counts: list[list[float]] = field(default_factory=list)
-    """Least, sum and largest number of neighbours of each species."""
-
-    def check(self, structure: Structure) -> None:
-        """Check that a structure can be used.
-
-        Raises
-        ------
-        StructureError
-            If it cannot.
-        """
-        require_references(structure, energy=True)
-        check_species(structure, self.species)
-        if "fit" in self.given and structure.energy is None:
-            raise StructureError(
-                f"{structure.label}: cohesive energy found, which needs energies of "
-                "free atoms: give the reference energies of all species"
-            )
-
-    def entry(self, structure: Structure, source: Source) -> Entry:
-        """Return the entry of a structure, and count its energy and forces."""
-        counts = [structure.symbols.count(symbol) for symbol in self.species]
-        energy = structure.energy
-        if energy is None:
-            assert structure.cohesive_energy is not None
-            free_atoms = np.dot(counts, np.array(self.given, dtype=float))
-            energy = structure.cohesive_energy + float(free_atoms)
-        self.energy_s.append(energy)
-        self.atoms_s.append(counts)
-        if structure.forces_nc is not None:
-            size_n = np.linalg.norm(structure.forces_nc, axis=1)
-            low, high = self.force_range
-            self.force_range = min(low, size_n.min()), max(high, size_n.max())
-            self.n_with_forces += 1
-        self.n_with_stress += structure.stress_v is not None
-        set_ = source.set or structure.set or ""
-        return Entry(structure, energy, source.group or "", set_, source.weight)
-
-    def add_environments(
-        self,
-        batch: Batch,
-        nearest_nt: Array,
-        counts_n: Any,
-        statistics: list[Statistics],
-    ) -> None:
-        """Add the distances, neighbours and features of a batch."""
-        if not self.statistics:
-            n = len(self.species)
-            self.shortest_st = np.full((n, n), np.inf)
-            self.counts = [[np.inf, 0.0, 0.0] for _ in self.species]
-            self.statistics = statistics
-        else:
-            pairs = zip(self.statistics, statistics, strict=True)
-            self.statistics = [old.merge(new) for old, new in pairs]
-        np.minimum.at(self.shortest_st, batch.species_n, nearest_nt)
-        for s, count in enumerate(self.counts):
-            of_species = counts_n[batch.species_n == s]
-            if len(of_species):
-                count[0] = min(count[0], of_species.min())
-                count[1] += of_species.sum()
-                count[2] = max(count[2], of_species.max())
-
-    def neighbours(self) -> Array:
-        """Return least, mean and largest number of neighbours of each species."""
-        return np.array(
-            [
-                [low, total / s.n_atoms, high] if s.n_atoms else [0.0, 0.0, 0.0]
-                for (low, total, high), s in zip(
-                    self.counts, self.statistics, strict=True
-                )
-            ]
-        )
-
-    def fit_reference_energies(self) -> Array:
-        """Return the reference energies; those not given by least squares.
-
-        Of all that fit equally well, the ones closest to equal: where compositions do
-        not tell species apart, only their sums in the structures have a meaning.
-        """
-        energies = np.array([0.0 if e == "fit" else float(e) for e in self.given])
-        free = np.array([e == "fit" for e in self.given])
-        atoms_sk = np.array(self.atoms_s, dtype=float)
-        if free.any():
-            share_sk = atoms_sk / atoms_sk.sum(axis=1, keepdims=True)
-            rest_s = np.array(self.energy_s) / atoms_sk.sum(axis=1)
-            rest_s = rest_s - share_sk @ energies
-            share = share_sk[:, free].sum(axis=1).mean()
-            mean = rest_s.mean() / share if share > 0.0 else 0.0
-            centred_s = rest_s - share_sk[:, free].sum(axis=1) * mean
-            fit, *_ = np.linalg.lstsq(share_sk[:, free], centred_s, rcond=1e-8)
-            energies[free] = fit + mean
-        return energies
-
-    def finish(self, writer: Writer) -> Array:
-        """Write what is known only now, and return the reference energies."""
-        energies = self.fit_reference_energies()
-        environments = Environments(self.shortest_st, self.neighbours())
-        writer.finish(energies, self.statistics, environments)
-        return energies
-
-    def summary(
-        self,
-        path: Path,
-        n_files: int,
-        energies: Array,
-        descriptor: Descriptor,
-        skipped: list[str],
-    ) -> Summary:
-        """Return all that was counted."""
-        atoms_sk = np.array(self.atoms_s, dtype=float)
-        per_atom_s = np.array(self.energy_s) - atoms_sk @ energies
-        per_atom_s /= atoms_sk.sum(axis=1)
-        free = np.array([e == "fit" for e in self.given])
-        constant = {
-            symbol: [
-                label
-                for label, flag in zip(
-                    descriptor.labels(symbol), statistics.constant_f, strict=True
-                )
-                if flag
-            ]
-            for symbol, statistics in zip(self.species, self.statistics, strict=True)
-            if statistics.n_atoms
-        }
-        return Summary(
-            path=path,
-            species=self.species,
-            n_files=n_files,
-            n_structures=len(self.energy_s),
-            n_atoms_s=atoms_sk.sum(axis=0).astype(int),
-            reference_energies=energies,
-            rank=int(np.linalg.matrix_rank(atoms_sk[:, free])) if free.any() else 0,
-            n_fitted=int(free.sum()),
-            energy_range=(float(per_atom_s.min()), float(per_atom_s.max())),
-            force_range=self.force_range if self.n_with_forces else (np.nan, np.nan),
-            n_with_forces=self.n_with_forces,
-            n_with_stress=self.n_with_stress,
-            statistics=self.statistics,
-            labels={symbol: descriptor.labels(symbol) for symbol in self.species},
-            constant={symbol: names for symbol, names in constant.items() if names},
-            environments=Environments(self.shortest_st, self.neighbours()),
-            skipped=skipped,
-        )
+    for number in progress(numbers, "species"):
+        if not crew.goes_on(0, len(portions)):
+            break
+        portion = Portion.from_json(portions[number])
+        for structure, _ in reader.read(
+            portion, on_error="skip", skipped=skipped, require=require_references
+        ):
+            found.update(structure.symbols)
+    shares = crew.gather([sorted(found), skipped[:1]])
+    symbols = {symbol for theirs, _ in shares for symbol in theirs}
+    if not symbols:
+        messages = [message for _, theirs in shares for message in theirs]
+        raise StructureError(messages[0] if messages else "no structure found")
+    return tuple(sorted(symbols, key=SYMBOLS.index))

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from annpot.committee import Committee
 from annpot.errors import FileFormatError
 from annpot.fingerprints import FingerprintSet
 from annpot.potential import Potential
@@ -15,9 +16,13 @@ BATCH_ATOMS = 5000
 
 
 def compute_importance(
-    potential: Potential, fingerprints: FingerprintSet, blocks: Sequence[Array]
+    predictor: Potential | Committee,
+    fingerprints: FingerprintSet,
+    blocks: Sequence[Array],
 ) -> list[Array]:
     """Return how much each feature of each species moves the energy of an atom, eV.
+
+    Of a committee, the mean energy.
 
     ``rms(dE/dG_f) std(G_f)`` over the atoms of the set: what a change of the feature by
     its standard deviation does to first order.
@@ -30,8 +35,10 @@ def compute_importance(
     Raises
     ------
     FileFormatError
-        If the potential has other features than the set.
+        If the potential has other features than the set, or a committee has no
+        average.
     """
+    potential = predictor.average() if isinstance(predictor, Committee) else predictor
     if potential.descriptor.to_dict() != fingerprints.descriptor.to_dict():
         raise FileFormatError(
             f"'{fingerprints.path}': the features of this set are not those of the "

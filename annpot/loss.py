@@ -1,27 +1,45 @@
 """The loss over a set of structures, and its exact gradient in every weight.
 
-The loss of `annpot.objective` plus ``l2 |weights|^2``, summed up shard by shard.
+The loss of `annpot.objective` plus ``l2 |weights|^2``, summed up shard by shard: by
+threads, and by ranks that hold some shards each. Sums have the same bits whoever works
+on a shard, and whenever.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from typing import TypeVar
 
 import numpy as np
 
-from annpot.model import Forward, Model
-from annpot.objective import Objective, Targets, Values, join_values
+from annpot.accuracy import Errors, mean_errors, sum_errors
+from annpot.exact_sums import ExactSum
+from annpot.kernels.threads import work_on_each
+from annpot.model import Forward, Model, Weighted
+from annpot.objective import Objective, Slopes, Targets
+from annpot.parallel import ALONE, Ranks
 from annpot.shards import Shard
 from annpot.structures.structure import Array, Integers
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Pass:
+    """What a visit to all structures says of some weights."""
+
+    loss: float
+    gradient_w: Array
+    errors: Errors
 
 
 @dataclass(frozen=True)
 class Loss:
     """Loss and gradient for one set of structures as functions of the weights.
 
-    The weights of all networks form one vector.
+    The weights of all networks form one vector; those of rank 0 count. All ranks get
+    the same results.
     """
 
     model: Model
@@ -29,40 +47,46 @@ class Loss:
     targets: Targets
     """Of the whole set."""
     shards: Sequence[Shard]
+    """Those that are this rank's part; together the ranks have all structures."""
+    ranks: Ranks = ALONE
+    at_once: int | None = None
+    """Most shards that may be worked on at the same time; ``None``: any number."""
 
     @property
     def n_structures(self) -> int:
-        """Number of structures."""
+        """Number of structures of the whole set."""
         return self.targets.batch.n_structures
 
-    @cached_property
-    def first_k(self) -> Integers:
-        """First structure of each shard, and the number of structures."""
-        sizes = [shard.targets.batch.n_structures for shard in self.shards]
-        return np.concatenate([[0], np.cumsum(sizes)])
-
-    def compute_values(self, weights_w: Array) -> Values:
-        """Return energies and, if fitted, forces and stresses of all structures."""
-        runs = (self._forward(weights_w, shard, None) for shard in self.shards)
-        return join_values([run.values for run in runs])
-
-    def compute_loss(self, values: Values) -> float:
-        """Return the loss, without the term of the weights, of given values."""
-        return self.objective.compute_slopes(values, self.targets).loss
-
-    def compute(self, weights_w: Array) -> tuple[float, Array, Values]:
-        """Return the loss, its gradient and the values.
+    def compute(self, weights_w: Array) -> Pass:
+        """Return the loss, its gradient, and the errors.
 
         Forces are not computed if nothing but energies is fitted.
         """
-        loss, gradient_w = self._regularisation(weights_w)
-        parts = []
-        for shard in self.shards:
-            part, part_w, values = self._compute_shard(weights_w, shard, None, 1.0)
-            loss += part
-            gradient_w += part_w
-            parts.append(values)
-        return loss, gradient_w, join_values(parts)
+        weights_w = self._agree(weights_w)
+        weighted = self.model.weigh(weights_w)
+
+        def visit(shard: Shard) -> Array:
+            run = self._forward(weighted, shard)
+            slopes = self.objective.compute_slopes(run.values, shard.targets)
+            sums = self._sum_errors(run, shard)
+            gradient = self._backward(run, slopes, shard)
+            return np.concatenate([[slopes.loss], sums, gradient])
+
+        total = self._total(visit, self.shards)
+        loss, gradient_w = self._regularise(weights_w, total[0], total[7:])
+        return Pass(loss, gradient_w, mean_errors(total[1:7]))
+
+    def measure(self, weights_w: Array) -> tuple[float, Errors]:
+        """Return the loss without the term of the weights, and the errors."""
+        weighted = self.model.weigh(self._agree(weights_w))
+
+        def visit(shard: Shard) -> Array:
+            run = self._forward(weighted, shard)
+            slopes = self.objective.compute_slopes(run.values, shard.targets)
+            return np.append(slopes.loss, self._sum_errors(run, shard))
+
+        total = self._total(visit, self.shards)
+        return float(total[0]), mean_errors(total[1:])
 
     def compute_share(
         self, weights_w: Array, structures: Integers
@@ -72,46 +96,83 @@ class Loss:
         Scaled such that the mean over shares of equal size is the loss. Structures
         of shards that are not ready are prepared alone.
         """
-        loss, gradient_w = self._regularisation(weights_w)
+        weights_w = self._agree(weights_w)
+        weighted = self.model.weigh(weights_w)
         share = len(structures) / self.n_structures
-        shard_s = np.searchsorted(self.first_k, structures, side="right") - 1
-        for k in np.unique(shard_s):
-            shard, chosen = self.shards[k], structures[shard_s == k] - self.first_k[k]
+
+        def visit(task: tuple[Shard, Integers]) -> Array:
+            shard, chosen = task
             if not shard.ready(forces=self.objective.with_forces):
                 shard, chosen = shard.take(chosen), np.arange(len(chosen))
-            part, part_w, _ = self._compute_shard(weights_w, shard, chosen, share)
-            loss += part
-            gradient_w += part_w
-        return loss, gradient_w
+            run = self._forward(weighted, shard, chosen)
+            slopes = self.objective.compute_slopes(
+                run.values, shard.targets, chosen, share
+            )
+            return np.append(slopes.loss, self._backward(run, slopes, shard))
 
-    def _regularisation(self, weights_w: Array) -> tuple[float, Array]:
+        total = self._total(visit, self._find(structures))
+        return self._regularise(weights_w, total[0], total[1:])
+
+    def _find(self, structures: Integers) -> list[tuple[Shard, Integers]]:
+        """Return the shards of this rank with their part of some structures."""
+        firsts = [shard.first for shard in self.shards]
+        shard_s = np.searchsorted(firsts, structures, side="right") - 1
+        found = []
+        for k in np.unique(shard_s[shard_s >= 0]):
+            chosen = structures[shard_s == k] - firsts[k]
+            chosen = chosen[chosen < self.shards[k].targets.batch.n_structures]
+            if len(chosen):
+                found.append((self.shards[k], chosen))
+        return found
+
+    def _agree(self, weights_w: Array) -> Array:
+        """Return the weights of rank 0: processors of other kinds round differently."""
+        data = np.asarray(weights_w, dtype=np.float64).tobytes()
+        return np.frombuffer(self.ranks.broadcast(data))
+
+    def _regularise(
+        self, weights_w: Array, loss: float, gradient: Array
+    ) -> tuple[float, Array]:
         l2 = self.objective.weights.l2
-        return l2 * float(weights_w @ weights_w), 2 * l2 * weights_w
+        gradient_w = self.model.unfold(gradient) + 2 * l2 * weights_w
+        return float(loss) + l2 * float(weights_w @ weights_w), gradient_w
 
-    def _compute_shard(
-        self,
-        weights_w: Array,
-        shard: Shard,
-        structures: Integers | None,
-        share: float,
-    ) -> tuple[float, Array, Values]:
-        run = self._forward(weights_w, shard, structures)
-        slopes = self.objective.compute_slopes(
-            run.values, shard.targets, structures, share
-        )
-        gradient_w = shard.model(self.model).backward(
-            run, slopes, self.objective.with_forces
-        )
-        return slopes.loss, gradient_w, run.values
+    def _total(self, visit: Callable[[T], Array], tasks: Sequence[T]) -> Array:
+        """Return the sum of what visits give, on all ranks."""
+        totals: list[ExactSum] = []  # one for each thread
+
+        def work(task: T) -> None:
+            part = visit(task)
+            try:
+                total = totals.pop()
+            except IndexError:
+                total = ExactSum(part.shape)
+            total.add(part)
+            totals.append(total)
+
+        work_on_each(work, tasks, self.at_once)
+        for other in totals[1:]:
+            totals[0].merge(other)
+        return self.ranks.combine(totals[0] if totals else None).value()
+
+    def _sum_errors(self, run: Forward, shard: Shard) -> Array:
+        known, values = shard.targets.references, run.values
+        F_nc = values.F_nc if self.objective.with_forces else np.nan
+        atoms_s = shard.targets.batch.atoms_s
+        return sum_errors(values.E_s - known.E_s, atoms_s, F_nc - known.F_nc)
 
     def _forward(
-        self, weights_w: Array, shard: Shard, structures: Integers | None
+        self, weighted: Weighted, shard: Shard, structures: Integers | None = None
     ) -> Forward:
         forces = self.objective.with_forces
         return shard.model(self.model).forward(
-            weights_w,
+            weighted,
             shard.open(self.model, forces=forces),
             forces=forces,
             virials=self.objective.with_stress,
             structures=structures,
         )
+
+    def _backward(self, run: Forward, slopes: Slopes, shard: Shard) -> Array:
+        model = shard.model(self.model)
+        return model.backward(run, slopes, self.objective.with_forces)

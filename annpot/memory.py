@@ -83,16 +83,25 @@ def free(
     return least._replace(bytes=max(0, least.bytes))
 
 
-def budget(wanted: int | None) -> Budget:
-    """Return what the process may hold in RAM in all: as wanted, or a share of it."""
+def budget(wanted: int | None, n_sharing: int = 1) -> Budget:
+    """Return what the process may hold in RAM in all: as wanted, or a share of it.
+
+    Parameters
+    ----------
+    wanted
+        By all processes together that share the memory of this machine.
+    n_sharing
+        How many those are.
+    """
     left, used = free(), resident()
+    most = used + left.bytes // n_sharing
     if wanted is None:
-        share = int(SHARE * left.bytes)
+        share = int(SHARE * left.bytes) // n_sharing
         return Budget(used + share, f"{SHARE:.0%} of what {left.reason} leaves")
-    if wanted > used + left.bytes:
+    if wanted // n_sharing > most:
         reason = f"{say_size(wanted)} wanted, but {left.reason} leaves no more"
-        return Budget(used + left.bytes, reason)
-    return Budget(wanted, "as wanted")
+        return Budget(most, reason)
+    return Budget(wanted // n_sharing, "as wanted")
 
 
 def _read_table(path: Path) -> dict[str, int]:

@@ -33,16 +33,23 @@ Rows = tuple[int, slice | Integers, Integers]
 
 
 @dataclass(frozen=True)
+class Weighted:
+    """The networks with given weights."""
+
+    networks: list[Network]
+    folded_s: list[Array]
+    """``dZ_1/dG`` of the first layers."""
+
+
+@dataclass(frozen=True)
 class Forward:
     """A pass through the networks and over the neighbours, and what it leaves."""
 
+    weighted: Weighted
     inputs: Features
     structures: Integers | None
-    networks: list[Network]
     tasks: list[Rows]
     traces: list[Trace]
-    folded_s: list[Array]
-    """``dZ_1/dG`` of the first layers."""
     values: Values
 
 
@@ -90,9 +97,18 @@ class Model:
             X_nf[:] = scaling.apply(G_nf)
         return replace(features, G_f=X_f)
 
+    def weigh(self, weights_w: Array) -> Weighted:
+        """Return the networks with the weights in one vector."""
+        networks = self.split(weights_w)
+        folded_s = [
+            self.scale * network.weights[0] @ scaling.matrix_ff.T
+            for network, scaling in zip(networks, self.scalings, strict=True)
+        ]
+        return Weighted(networks, folded_s)
+
     def forward(
         self,
-        weights_w: Array,
+        weighted: Weighted,
         inputs: Features,
         *,
         forces: bool,
@@ -103,12 +119,7 @@ class Model:
 
         With ``structures``, values of other structures are zero.
         """
-        networks, tasks = self.split(weights_w), _tasks(inputs, structures)
-        folded_s = [
-            self.scale * network.weights[0] @ scaling.matrix_ff.T
-            for network, scaling in zip(networks, self.scalings, strict=True)
-        ]
-        batch = inputs.batch
+        tasks, batch = _tasks(inputs, structures), inputs.batch
         E_n, dEdG_f = np.zeros(batch.n_atoms), np.empty_like(inputs.G_f)
         X_s, dEdG_s = inputs.blocks(inputs.G_f), inputs.blocks(dEdG_f)
         traces: dict[int, Trace] = {}
@@ -116,9 +127,9 @@ class Model:
         def work(chunk: Sequence[int]) -> None:
             for i in chunk:
                 s, rows, atoms = tasks[i]
-                traces[i] = networks[s].forward(X_s[s][rows])
+                traces[i] = weighted.networks[s].forward(X_s[s][rows])
                 E_n[atoms] = self.scale * traces[i].E_n
-                dEdG_s[s][rows] = traces[i].deltas[0] @ folded_s[s]
+                dEdG_s[s][rows] = traces[i].deltas[0] @ weighted.folded_s[s]
 
         share(work, len(tasks), sum(len(atoms) for _, _, atoms in tasks))
         F_nc, stress_sv = np.zeros((batch.n_atoms, 3)), None
@@ -131,14 +142,15 @@ class Model:
         E_s = np.add.reduceat(E_n, batch.first_s[:-1])
         ordered = [traces[i] for i in range(len(tasks))]
         values = Values(E_s, F_nc, stress_sv)
-        return Forward(inputs, structures, networks, tasks, ordered, folded_s, values)
+        return Forward(weighted, inputs, structures, tasks, ordered, values)
 
     def backward(self, run: Forward, slopes: Slopes, forces: bool) -> Array:
-        """Return the gradient of the loss in all weights.
+        """Return what `unfold` turns into the gradient of the loss in all weights.
 
-        Without ``forces`` the loss is taken to depend on energies alone.
+        It may be summed up over batches first. Without ``forces`` the loss is taken to
+        depend on energies alone.
         """
-        inputs, networks = run.inputs, run.networks
+        inputs, weighted = run.inputs, run.weighted
         q_s: list[Array] | None = None
         if forces:
             q_f = self.descriptor.compute_tangents(
@@ -154,25 +166,46 @@ class Model:
                 Zdot_nh, outer = np.zeros_like(trace.deltas[0]), None
                 if q_s is not None:
                     q_nf = q_s[s][rows]
-                    Zdot_nh = q_nf @ run.folded_s[s].T
+                    Zdot_nh = q_nf @ weighted.folded_s[s].T
                     outer = trace.deltas[0].T @ q_nf
-                gradient_w = networks[s].weight_gradient(trace, Ebar_n[atoms], Zdot_nh)
+                network = weighted.networks[s]
+                gradient_w = network.weight_gradient(trace, Ebar_n[atoms], Zdot_nh)
                 parts[i] = gradient_w, outer
 
         share(work, len(run.tasks), sum(len(atoms) for _, _, atoms in run.tasks))
-        gradients = [np.zeros(network.n_weights) for network in networks]
-        outers = [np.zeros_like(folded_hf) for folded_hf in run.folded_s]
+        gradients = [np.zeros(network.n_weights) for network in weighted.networks]
+        outers = [np.zeros_like(folded_hf) for folded_hf in weighted.folded_s]
         for i, (s, _, _) in enumerate(run.tasks):
             part_w, outer = parts[i]
             gradients[s] += part_w
             if outer is not None:
                 outers[s] += outer
-        for network, gradient_w, outer_hf, scaling in zip(
-            networks, gradients, outers, self.scalings, strict=True
-        ):
-            first = network.with_weights(gradient_w).weights[0]
-            first += self.scale * outer_hf @ scaling.matrix_ff
+        if forces:
+            gradients += [outer.ravel() for outer in outers]
         return np.concatenate(gradients)
+
+    def unfold(self, gradient: Array) -> Array:
+        """Return the gradient in all weights from the sum of what `backward` gives.
+
+        With forces the first weights count twice: by themselves and folded with the
+        scaling of the features.
+        """
+        sizes = [network.n_weights for network in self.networks]
+        gradient_w, folded = gradient[: sum(sizes)].copy(), gradient[sum(sizes) :]
+        if not len(folded):
+            return gradient_w
+        firsts = [
+            network.with_weights(part).weights[0]
+            for network, part in zip(
+                self.networks, np.split(gradient_w, np.cumsum(sizes)[:-1]), strict=True
+            )
+        ]
+        ends = np.cumsum([first.size for first in firsts])
+        for first, outer, scaling in zip(
+            firsts, np.split(folded, ends[:-1]), self.scalings, strict=True
+        ):
+            first += self.scale * outer.reshape(first.shape) @ scaling.matrix_ff
+        return gradient_w
 
 
 def _tasks(inputs: Features, structures: Integers | None) -> list[Rows]:

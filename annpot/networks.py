@@ -155,17 +155,26 @@ class Network:
         fresh = initial_network(self.sizes, "linear", rng)
         return Network(self.activations, fresh.weights, fresh.biases)
 
-    def forward(self, X_nf: Array) -> Trace:
-        """Return the energies and all that derivatives need, for inputs ``X_nf``."""
+    def forward(self, X_nf: Array, Z_nh: Array | None = None) -> Trace:
+        """Return the energies and all that derivatives need, for inputs ``X_nf``.
+
+        Parameters
+        ----------
+        Z_nh
+            ``X_nf @ W_1.T``, if it is known.
+        """
         values, slopes, bends = [X_nf], [], []
+        if Z_nh is None:
+            Z_nh = X_nf @ self.weights[0].T
         for name, W, b in zip(
-            self.activations, self.weights[:-1], self.biases[:-1], strict=True
+            self.activations, self.weights[1:], self.biases[:-1], strict=True
         ):
-            f, slope, curvature = ACTIVATIONS[name](values[-1] @ W.T + b)
+            f, slope, curvature = ACTIVATIONS[name](Z_nh + b)
             values.append(f)
             slopes.append(slope)
             bends.append(curvature)
-        E_n = values[-1] @ self.weights[-1][0] + self.biases[-1][0]
+            Z_nh = f @ W.T
+        E_n = Z_nh[:, 0] + self.biases[-1][0]
         deltas = [np.ones((len(X_nf), 1))]
         for k in range(len(slopes) - 1, -1, -1):
             back = deltas[-1] @ self.weights[k + 1]

@@ -8,7 +8,6 @@ can be worked on one after the other.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -51,18 +50,6 @@ class Values:
     E_s: Array
     F_nc: Array
     stress_sv: Array | None
-
-
-def join_values(parts: Sequence[Values]) -> Values:
-    """Return the values of consecutive parts of a set."""
-    if len(parts) == 1:
-        return parts[0]
-    stress = [part.stress_sv for part in parts if part.stress_sv is not None]
-    return Values(
-        np.concatenate([part.E_s for part in parts]),
-        np.concatenate([part.F_nc for part in parts]),
-        np.concatenate(stress) if stress else None,
-    )
 
 
 @dataclass(frozen=True)

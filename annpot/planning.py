@@ -24,8 +24,11 @@ from annpot.memory import Budget
 
 REAL, INDEX, SHIFT = 8, 4, 1
 """Bytes of a number, of the number of an atom in a pair, of a shift by a cell."""
-SHARD_BYTES = 128e6
-"""What the work on a shard may need: enough atoms for many threads."""
+SHARD_BYTES, SHARD_ATOMS = 16e6, 1024
+"""What the work on a shard may need, and its atoms: several shards for each thread of
+each rank, but so many atoms that what is done once for a shard does not count."""
+VISITS_SHARE = 0.25
+"""Of the room, for visits to several shards at once."""
 
 NEEDS = {"vectors": "packed", "derivatives": "inputs"}
 """What is of no use without something else."""
@@ -109,11 +112,17 @@ class Kept:
 
 
 def choose(
-    sizes: Sequence[Size], seconds: Seconds, room: float, *, forces: bool
+    sizes: Sequence[Size],
+    seconds: Seconds,
+    room: float,
+    *,
+    forces: bool,
+    at_once: int = 1,
 ) -> list[Kept]:
     """Return what to keep of each shard, so that shards and visits need ``room`` bytes.
 
-    Without ``forces`` the networks need their inputs and nothing else.
+    Without ``forces`` the networks need their inputs and nothing else. Visits to
+    ``at_once`` shards may happen at the same time.
     """
     saved = {"inputs": seconds.features}
     if forces:
@@ -128,32 +137,69 @@ def choose(
             if getattr(size, name):
                 steps.append((name in NEEDS, -per_byte, k, name))
     kept = [Kept()] * len(sizes)
+    needs = _Needs(sizes, kept, at_once)
     for _, _, k, name in sorted(steps):
         if name in NEEDS and not getattr(kept[k], NEEDS[name]):
             continue
-        more = [*kept]
-        more[k] = replace(kept[k], **{name: True})
-        if peak(sizes, more) <= room:
-            kept = more
+        more = replace(kept[k], **{name: True})
+        needs.change(k, sizes[k], more)
+        if needs.peak() <= room:
+            kept[k] = more
+        else:
+            needs.change(k, sizes[k], kept[k])
     return kept
 
 
-def peak(sizes: Sequence[Size], kept: Sequence[Kept]) -> float:
-    """Return the bytes of what is kept of all shards, and of a visit to one of them."""
-    kept_bytes = [k.bytes(size) for k, size in zip(kept, sizes, strict=True)]
-    visits = [
-        float(size.work) - replace(k, derivatives=False).bytes(size)
-        for k, size in zip(kept, sizes, strict=True)
-    ]
-    return sum(kept_bytes) + max(visits)
+class _Needs:
+    """What is kept of each shard, and what a visit to it needs beyond; bytes."""
+
+    def __init__(
+        self, sizes: Sequence[Size], kept: Sequence[Kept], at_once: int
+    ) -> None:
+        self.at_once = at_once
+        self.kept_k, self.visit_k = np.zeros(len(sizes)), np.zeros(len(sizes))
+        for k, (size, of_this) in enumerate(zip(sizes, kept, strict=True)):
+            self.change(k, size, of_this)
+
+    def change(self, k: int, size: Size, kept: Kept) -> None:
+        """Plan otherwise for shard ``k``."""
+        self.kept_k[k] = kept.bytes(size)
+        # derivatives come on top of what a visit without them needs
+        at_hand = replace(kept, derivatives=False).bytes(size)
+        self.visit_k[k] = float(size.work) - at_hand
+
+    def peak(self) -> float:
+        """Return the bytes of all that is kept, and of the largest visits at once."""
+        first = max(0, len(self.visit_k) - self.at_once)
+        largest = np.partition(self.visit_k, first)[first:] if first else self.visit_k
+        return float(self.kept_k.sum() + largest.sum())
+
+
+def peak(sizes: Sequence[Size], kept: Sequence[Kept], at_once: int = 1) -> float:
+    """Return the bytes of what is kept of all shards, and of visits to some of them."""
+    return _Needs(sizes, kept, at_once).peak()
+
+
+def count_visits(sizes: Sequence[Size], room: float, n_threads: int) -> int:
+    """Return how many shards may be worked on at the same time."""
+    largest = max((float(size.work) for size in sizes), default=1.0)
+    return max(1, min(n_threads, len(sizes), int(VISITS_SHARE * room / largest)))
 
 
 class Ledger:
     """Keeps book of what shards really need while they are prepared one by one."""
 
-    def __init__(self, sizes: Sequence[Size], room: float, *, forces: bool) -> None:
+    def __init__(
+        self,
+        sizes: Sequence[Size],
+        room: float,
+        *,
+        forces: bool,
+        at_once: int = 1,
+    ) -> None:
         self.sizes, self.room, self.forces = list(sizes), room, forces
         self._kept: list[Kept] = []
+        self._needs = _Needs(sizes, [Kept()] * len(sizes), at_once)
 
     def admit(
         self, k: int, n_pairs: int, seconds: Seconds, derivatives: float = 0.0
@@ -162,23 +208,35 @@ class Ledger:
 
         The first shard tells the ``seconds`` that decide for all.
         """
+        needs = self._needs
         if not self._kept:
-            self._kept = choose(self.sizes, seconds, self.room, forces=self.forces)
-        self.sizes[k] = self.sizes[k]._replace(
-            n_pairs=float(n_pairs), derivatives=derivatives
-        )
+            self._kept = choose(
+                self.sizes,
+                seconds,
+                self.room,
+                forces=self.forces,
+                at_once=needs.at_once,
+            )
+            self._needs = needs = _Needs(self.sizes, self._kept, needs.at_once)
+        size = self.sizes[k]._replace(n_pairs=float(n_pairs), derivatives=derivatives)
+        self.sizes[k] = size
+        needs.change(k, size, self._kept[k])
         for name in ("derivatives", "vectors", "inputs", "packed"):
-            less = [*self._kept]
-            if name not in NEEDS.values() or not getattr(less[k], WITH[name]):
-                less[k] = replace(less[k], **{name: False})
+            kept = less = self._kept[k]
+            if name not in NEEDS.values() or not getattr(kept, WITH[name]):
+                less = replace(kept, **{name: False})
+            before = needs.peak()
+            needs.change(k, size, less)
             # more pairs than foreseen; what a visit needs anyway may as well be kept
-            if self.peak() > max(self.room, peak(self.sizes, less)):
-                self._kept = less
+            if before > max(self.room, needs.peak()):
+                self._kept[k] = less
+            else:
+                needs.change(k, size, kept)
         return self._kept[k]
 
     def foresees(self, k: int) -> bool:
-        """Return whether anything is to be kept of shard ``k``, after the first."""
-        return self._kept[k] != Kept()
+        """Return whether shard ``k`` is to be looked at: the first, or to be kept."""
+        return not self._kept or self._kept[k] != Kept()
 
     def tally(self) -> dict[str, tuple[int, float]]:
         """Return of how many shards each ingredient is kept, and its bytes."""
@@ -194,17 +252,17 @@ class Ledger:
 
     def peak(self) -> float:
         """Return the most that the shards and a visit to one of them need."""
-        return peak(self.sizes, self._kept)
+        return self._needs.peak()
 
 
 @dataclass(frozen=True)
 class MemoryPlan:
-    """What is kept in RAM, and the expected peak of the whole process; bytes."""
+    """What is kept in RAM, and the expected peak of the process that needs most."""
 
     budget: Budget
     n_shards: int
     kept: dict[str, tuple[int, float]]
-    """Number of shards and bytes of each ingredient, see `Kept`."""
+    """Number of shards and bytes of each ingredient, see `Kept`; by all ranks."""
     derivatives: bool
     """Whether there are triplet functions."""
     forces: bool

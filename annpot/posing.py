@@ -14,15 +14,24 @@ from annpot.descriptors.cached_triplets import CachingDescriptor
 from annpot.errors import SettingsError, TrainingError
 from annpot.extrapolation import Domain
 from annpot.fingerprints import FingerprintSet
+from annpot.kernels.threads import thread_count
 from annpot.loss import Loss
 from annpot.model import Model
 from annpot.networks import Network, initial_network
 from annpot.objective import LossWeights, Objective, References, Targets
-from annpot.planning import SHARD_BYTES, Ledger, MemoryPlan, Size
+from annpot.parallel import ALONE, Ranks, deal
+from annpot.planning import (
+    SHARD_ATOMS,
+    SHARD_BYTES,
+    Ledger,
+    MemoryPlan,
+    Size,
+    count_visits,
+)
 from annpot.preparation import load_kernels, prepare, size_structures
 from annpot.scaling import Scaling, Statistics, fit_whitening, fit_zscore
 from annpot.settings import TrainSettings
-from annpot.shards import cut
+from annpot.shards import Shard, cut
 from annpot.structures.structure import Array, Batch, Integers
 
 N_TEST_VECTORS = 3
@@ -48,8 +57,9 @@ def pose(
     settings: TrainSettings,
     parts: Split,
     rng: np.random.Generator,
+    ranks: Ranks = ALONE,
 ) -> Problem:
-    """Return the losses for training and validation.
+    """Return the losses for training and validation, each rank with its shards.
 
     Raises
     ------
@@ -73,29 +83,36 @@ def pose(
     forces = any(objective.with_forces for objective in objectives)
     virials = any(objective.with_stress for objective in objectives)
     caching = CachingDescriptor(descriptor.parts, strains=virials)
-    parts_of, sizes = _cut(fingerprints, caching, sets, networks, forces)
-    rest = memory.resident() + LATER_BYTES + _optimiser_bytes(settings, networks, sets)
-    budget = memory.budget(settings.memory)
-    ledger = Ledger(sizes, budget.bytes - rest, forces=forces)
+    shards_of, sizes = _cut(fingerprints, caching, sets, networks, forces, ranks)
+    rest = memory.resident() + LATER_BYTES + _optimiser_bytes(settings, networks)
+    budget = memory.budget(settings.memory, ranks.local_size)
+    room = budget.bytes - rest
+    at_once = count_visits(sizes, room, thread_count())
+    ledger = Ledger(sizes, room, forces=forces, at_once=at_once)
 
     def make_model(statistics: Sequence[Statistics]) -> Model:
-        scalings = [_fit_scaling(found, settings) for found in statistics]
+        scalings = [_fit_scaling(found, settings, ranks) for found in statistics]
         return Model(descriptor, networks, scalings, scale)
 
-    prepared = prepare(caching, parts_of, ledger, make_model)
+    prepared = prepare(caching, shards_of, ledger, make_model, ranks)
     losses = [
-        Loss(prepared.model, objective, targets, shards)
+        Loss(prepared.model, objective, targets, shards, ranks, at_once)
         for objective, targets, shards in zip(
             objectives, sets, prepared.shards_of, strict=True
         )
     ]
+    tally = ranks.total([np.array(list(ledger.tally().values()), dtype=float)])
+    expected = np.array([max(memory.peak(), rest + ledger.peak())])
     plan = MemoryPlan(
         budget=budget,
-        n_shards=len(sizes),
-        kept=ledger.tally(),
+        n_shards=int(ranks.total([np.array([len(sizes)])])[0]),
+        kept={
+            name: (int(n), n_bytes)
+            for name, (n, n_bytes) in zip(ledger.tally(), tally, strict=True)
+        },
         forces=forces,
         derivatives=bool(caching.caches),
-        expected=max(memory.peak(), rest + ledger.peak()),
+        expected=float(ranks.maximum(expected)[0]),
     )
     return Problem(
         losses[0],
@@ -113,13 +130,14 @@ def _cut(
     sets: Sequence[Targets],
     networks: Sequence[Network],
     forces: bool,
-) -> tuple[list[list[Targets]], list[Size]]:
-    """Return the shards of each set, and the sizes of all shards.
+    ranks: Ranks,
+) -> tuple[list[list[Shard]], list[Size]]:
+    """Return the shards of each set that fall to this rank, and their sizes.
 
-    They depend on the sets and the networks, never on the memory that is free.
+    Shards depend on the sets and the networks, never on ranks or memory that is free.
     """
     state_bytes = load_kernels(descriptor, small_structures(sets[0].batch))
-    parts_of, sizes = [], []
+    shards_of, sizes = [], []
     for targets in sets:
         size_s = size_structures(
             descriptor,
@@ -128,21 +146,20 @@ def _cut(
             [sum(network.sizes[1:]) for network in networks],
             state_bytes if forces else 0.0,
         )
-        edges = cut(size_s.work, SHARD_BYTES)
-        parts_of.append([targets.part(*edge) for edge in edges])
-        sizes += [size_s.part(*edge) for edge in edges]
-    return parts_of, sizes
+        cost_s = np.maximum(size_s.work / SHARD_BYTES, size_s.n_atoms / SHARD_ATOMS)
+        edges = cut(cost_s)
+        costs = np.array([size_s.work[first:last].sum() for first, last in edges])
+        mine = [edges[k] for k in deal(costs, ranks)]
+        shards_of.append([Shard(targets.part(*edge), edge[0]) for edge in mine])
+        sizes += [size_s.part(*edge) for edge in mine]
+    return shards_of, sizes
 
 
-def _optimiser_bytes(
-    settings: TrainSettings, networks: Sequence[Network], sets: Sequence[Targets]
-) -> int:
-    """Return what the optimiser and the values of all structures need."""
+def _optimiser_bytes(settings: TrainSettings, networks: Sequence[Network]) -> int:
+    """Return what the optimiser needs, and the sums of gradients of each thread."""
     n_vectors = 2 * settings.lbfgs.memory + 12 if settings.method == "lbfgs" else 10
     n_weights = sum(network.n_weights for network in networks)
-    # values now and at the last point, their parts, deviations and derivatives
-    n_values = 8 * sum(targets.references.F_nc.size for targets in sets)
-    return 8 * (n_vectors * n_weights + n_values)
+    return 8 * (n_vectors + 8 * thread_count()) * n_weights
 
 
 def _training_targets(
@@ -197,10 +214,15 @@ def _check_references(
         )
 
 
-def _fit_scaling(statistics: Statistics, settings: TrainSettings) -> Scaling:
+def _fit_scaling(
+    statistics: Statistics, settings: TrainSettings, ranks: Ranks
+) -> Scaling:
+    """Return the scaling that rank 0 finds: other processors may turn components."""
     if settings.scaling == "zscore":
         return fit_zscore(statistics)
-    return fit_whitening(statistics, settings.whitening_floor)
+    scaling = fit_whitening(statistics, settings.whitening_floor)
+    matrix = np.frombuffer(ranks.broadcast(scaling.matrix_ff.tobytes()))
+    return replace(scaling, matrix_ff=matrix.reshape(scaling.matrix_ff.shape))
 
 
 def _energy_scale(targets: Targets) -> float:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ import numpy as np
 
 from annpot.descriptors import Descriptor, Features
 from annpot.errors import FileFormatError
-from annpot.extrapolation import Assessment, Domain, assess
+from annpot.extrapolation import Assessment, Domain, Limits, assess
 from annpot.fingerprints import (
     read_batch,
     read_descriptor,
@@ -30,10 +31,14 @@ from annpot.kernels.environment import Neighbours
 from annpot.networks import ACTIVATIONS, Network
 from annpot.pairs import find_pairs
 from annpot.scaling import Scaling, fit_zscore
-from annpot.structures.structure import Array, Batch, compute_volumes, voigt_stress
+from annpot.stacks import Member, Room, Stack, evaluate
+from annpot.structures.structure import Array, Batch
 
 MAX_DEPTH = 50
 """Of the JSON in a file."""
+
+OLD_RANGE_LIMITS = Limits(0.0, 0.1)
+"""Of files that do not say theirs."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +79,11 @@ class Evaluation:
     F_std_n: Array | None = None
     """The same of the force on each atom, eV/angstrom: the root of the sum of the
     variances of its components."""
+    E_error_s: Array | None = None
+    """Bounds below which 90 % of the errors of energies lie, eV; of calibrated
+    committees only, and for structures like those of the calibration."""
+    F_error_n: Array | None = None
+    """The same of the lengths of the errors of forces, eV/angstrom."""
 
 
 @dataclass(frozen=True)
@@ -116,57 +126,72 @@ class Potential:
         if neighbours is None:
             neighbours = find_pairs(batch, self.cutoffs)
         features = self.descriptor.compute_features(batch, neighbours)
-        return self.evaluate_features(features, forces=forces, stress=stress)
+        values = evaluate(
+            self.stacks, self.descriptor, features, forces=forces, stress=stress
+        )
+        return Evaluation(
+            E_s=values.E_ks[0],
+            E_n=values.E_kn[0],
+            F_nc=None if values.F_knc is None else values.F_knc[0],
+            stress_sv=None if values.stress_ksv is None else values.stress_ksv[0],
+            features=features,
+        )
 
-    def evaluate_features(
-        self, features: Features, *, forces: bool = True, stress: bool = False
-    ) -> Evaluation:
-        """Return the same from features that the descriptor has computed."""
-        batch = features.batch
-        E_n, dEdG_f = self._evaluate_networks(features)
-        F_nc = stress_sv = None
-        if forces or stress:
-            F_nc, virial_scc = self.descriptor.compute_forces(
-                features, dEdG_f, virials=stress
-            )
-            if virial_scc is not None:
-                stress_sv = voigt_stress(virial_scc, compute_volumes(batch))
-        E_s = np.add.reduceat(E_n, batch.first_s[:-1]) if batch.n_atoms else np.zeros(0)
-        return Evaluation(E_s, E_n, F_nc, stress_sv, features)
+    @cached_property
+    def stacks(self) -> list[Stack]:
+        """The networks of each species."""
+        return [Stack((member,)) for member in self.networks]
 
-    def _evaluate_networks(self, features: Features) -> tuple[Array, Array]:
-        """Return the atomic energies and their derivatives by the features."""
-        E_n = np.empty(features.batch.n_atoms)
-        dEdG_f = np.empty_like(features.G_f)
-        for s, (atoms, G_nf, dEdG_nf) in enumerate(
-            zip(
-                features.atoms_s,
-                features.blocks(features.G_f),
-                features.blocks(dEdG_f),
-                strict=True,
+    @property
+    def networks(self) -> list[Member]:
+        """What turns features into atomic energies, for each species."""
+        return [
+            Member(
+                model.shift_f,
+                model.scale_f,
+                model.network,
+                self.energy_scale,
+                self.energy_shift + float(reference),
             )
-        ):
-            E_n[atoms], dEdG_nf[:] = self.evaluate_species(s, G_nf)
-        return E_n, dEdG_f
+            for model, reference in zip(
+                self.models, self.reference_energies, strict=True
+            )
+        ]
 
     def evaluate_species(self, s: int, G_nf: Array) -> tuple[Array, Array]:
         """Return atomic energies of atoms of species ``s``, and their ``dEdG_nf``."""
-        model = self.models[s]
-        X_nf = G_nf - model.shift_f
-        X_nf *= model.scale_f
-        trace = model.network.forward(X_nf)
-        shift = self.energy_shift + self.reference_energies[s]
-        dEdG_nf = trace.deltas[0] @ model.network.weights[0]
-        dEdG_nf *= self.energy_scale
-        dEdG_nf *= model.scale_f
-        return self.energy_scale * trace.E_n + shift, dEdG_nf
+        E_n, dEdG_nf = np.empty(len(G_nf)), np.empty_like(G_nf)
+        self.stacks[s].evaluate(G_nf, [E_n], [dEdG_nf], Room())
+        return E_n, dEdG_nf
 
-    def assess(self, features: Features) -> Assessment | None:
-        """Return how far atoms are outside the training data, if those are known."""
+    def assess(
+        self,
+        features: Features,
+        deviation_n: Array | None = None,
+        limits_s: Sequence[Limits] = (),
+    ) -> Assessment | None:
+        """Return how far atoms are outside the training data, if those are known.
+
+        Parameters
+        ----------
+        deviation_n, limits_s
+            What a committee knows: see `annpot.extrapolation.assess`.
+        """
         domains = [model.domain for model in self.models if model.domain is not None]
         if len(domains) < len(self.models):
             return None
-        return assess(self.descriptor, domains, self.shortest_st, features)
+        return assess(
+            self.descriptor, domains, self.shortest_st, features, deviation_n, limits_s
+        )
+
+    @property
+    def guard(self) -> Potential:
+        """The potential whose training data `assess` compares with: this one."""
+        return self
+
+    def with_settings(self, settings: str) -> Potential:
+        """Return the potential with the JSON text of the settings that led to it."""
+        return replace(self, settings=settings)
 
     def with_test_vectors(self, batch: Batch) -> Potential:
         """Return the potential with what it gives for ``batch`` as test vectors."""
@@ -287,6 +312,8 @@ def _same_bits(a: Any, b: Any) -> bool:
 
 def _write_domain(group: h5py.Group, domain: Domain) -> None:
     write_statistics(group, domain.statistics)
+    writing.write_attribute(group, container.RANGE_LOW, domain.range.low)
+    writing.write_attribute(group, container.RANGE_HIGH, domain.range.high)
     if domain.whitening is None:
         return
     writing.write_array(group, container.WHITENING, domain.whitening.matrix_ff)
@@ -428,15 +455,26 @@ def _read_network(group: h5py.Group, n_features: int) -> Network:
 
 
 def _read_domain(group: h5py.Group, n_features: int) -> Domain:
-    statistics = read_statistics(group, n_features)
+    statistics, limits = read_statistics(group, n_features), OLD_RANGE_LIMITS
+    if container.RANGE_LOW in group.attrs:
+        limits = Limits(
+            reading.read_attribute(group, container.RANGE_LOW, float),
+            reading.read_attribute(group, container.RANGE_HIGH, float),
+        )
+    if not limits.low < limits.high:
+        raise FileFormatError(
+            f"'{group.file.filename}', {group.name}: {container.RANGE_LOW} "
+            f"{limits.low:g} below {container.RANGE_HIGH} {limits.high:g} expected"
+        )
     if container.WHITENING not in group:
-        return Domain(statistics)
+        return Domain(statistics, range=limits)
     matrix_ff = reading.read_array(group, container.WHITENING, (n_features,) * 2)
     return Domain(
         statistics=statistics,
         whitening=Scaling(statistics.mean_f, matrix_ff),
         low=reading.read_attribute(group, container.DISTANCE_LOW, float),
         high=reading.read_attribute(group, container.DISTANCE_HIGH, float),
+        range=limits,
     )
 
 

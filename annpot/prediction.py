@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
+from annpot.descriptors import Features
 from annpot.errors import AnnpotError
-from annpot.extrapolation import Finding
+from annpot.extrapolation import Assessment, Finding
 from annpot.predictor import Predictor
 from annpot.structures.structure import (
     Array,
@@ -39,13 +40,24 @@ class Prediction:
     level_n: Integers | None
     """Of each atom: 0 inside, 1 outside (low), 2 far outside (high)."""
     distance_n: Array | None
-    """Squared Mahalanobis distance of each atom, in units of the training maximum."""
+    """Squared Mahalanobis distance of each atom, in units of the limit of level low."""
     reference_energy: float | None
     """From the file, eV."""
     energy_std: float | None = None
     """Standard deviation of the energy among the members of a committee, eV."""
     forces_std_n: Array | None = None
     """The same of the force on each atom, eV/angstrom."""
+    energy_error: float | None = None
+    """Bound of the error of the energy, eV, of a calibrated committee: 90 % of the
+    errors are smaller, for structures like those of its calibration."""
+    forces_error_n: Array | None = None
+    """The same of the length of the error of the force on each atom, eV/angstrom."""
+    findings: tuple[Finding, ...] = ()
+    """What each test found about each atom, if asked for."""
+
+
+Explain = Callable[[Assessment, Features], Assessment]
+"""Adds the nearest training atoms, see `annpot.explanation`."""
 
 
 def predict(
@@ -55,16 +67,29 @@ def predict(
     forces: bool = True,
     stress: bool = False,
     batch_atoms: int = 20000,
+    details: bool = False,
+    explain: Explain | None = None,
 ) -> Iterator[Prediction]:
     """Yield the predictions for ``structures``, worked on in batches.
 
     An error of ``structures`` comes after the predictions for those before it.
+
+    Parameters
+    ----------
+    details
+        Give all findings, not only the worst of each structure.
+    explain
+        Find the training atoms nearest to those that extrapolate.
 
     Raises
     ------
     StructureError
         If a structure holds a species that the potential does not know.
     """
+
+    def predict_batch(structures: list[Structure]) -> Iterator[Prediction]:
+        return _predict_batch(predictor, structures, forces, stress, details, explain)
+
     batch: list[Structure] = []
     size = 0
     failure: AnnpotError | None = None
@@ -74,22 +99,29 @@ def predict(
             batch.append(structure)
             size += len(structure)
             if size >= batch_atoms:
-                yield from _predict_batch(predictor, batch, forces, stress)
+                yield from predict_batch(batch)
                 batch, size = [], 0
     except AnnpotError as error:
         failure = error
     if batch:
-        yield from _predict_batch(predictor, batch, forces, stress)
+        yield from predict_batch(batch)
     if failure is not None:
         raise failure
 
 
 def _predict_batch(
-    predictor: Predictor, structures: list[Structure], forces: bool, stress: bool
+    predictor: Predictor,
+    structures: list[Structure],
+    forces: bool,
+    stress: bool,
+    details: bool,
+    explain: Explain | None,
 ) -> Iterator[Prediction]:
     batch = stack(structures, predictor.species)
     result = predictor.evaluate(batch, forces=forces, stress=stress)
-    assessment = predictor.assess(result.features)
+    assessment = predictor.assess(result.features, result.F_std_n)
+    if explain is not None and assessment is not None:
+        assessment = explain(assessment, result.features)
     references = dict(zip(predictor.species, predictor.reference_energies, strict=True))
     for s, structure in enumerate(structures):
         atoms = slice(batch.first_s[s], batch.first_s[s + 1])
@@ -110,6 +142,13 @@ def _predict_batch(
             reference_energy=_reference_energy(structure, references),
             energy_std=None if result.E_std_s is None else float(result.E_std_s[s]),
             forces_std_n=None if result.F_std_n is None else result.F_std_n[atoms],
+            energy_error=None
+            if result.E_error_s is None
+            else float(result.E_error_s[s]),
+            forces_error_n=None
+            if result.F_error_n is None
+            else result.F_error_n[atoms],
+            findings=tuple(assessment.find_all(s)) if details and assessment else (),
         )
 
 

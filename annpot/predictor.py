@@ -45,8 +45,20 @@ class Predictor(Protocol):
             `annpot.pairs.find_pairs` of ``cutoffs``; searched for if not given.
         """
 
-    def assess(self, features: Features) -> Assessment | None:
-        """Return how far atoms are outside the training data, if those are known."""
+    def assess(
+        self, features: Features, deviation_n: Array | None = None
+    ) -> Assessment | None:
+        """Return how far atoms are outside the training data, if those are known.
+
+        Parameters
+        ----------
+        features, deviation_n
+            ``features`` and ``F_std_n`` of `evaluate`.
+        """
+
+    @property
+    def guard(self) -> Potential:
+        """The potential whose training data `assess` compares with."""
 
 
 def load_predictor(path: Path | str) -> Potential | Committee:

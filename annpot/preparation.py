@@ -1,6 +1,8 @@
 """Preparation of the shards for training: statistics, scaled inputs, what is kept.
 
 Each shard is worked on alone, so that no more is in memory at once than the plan says.
+Each rank works on its own shards; what they are like altogether has the same bits
+however the shards are dealt.
 """
 
 from __future__ import annotations
@@ -8,26 +10,26 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 
 import numpy as np
 
 from annpot.descriptors import Descriptor, Features
 from annpot.descriptors.cached_triplets import CachingDescriptor
+from annpot.exact_sums import ExactSum
 from annpot.extrapolation import Domain, begin_domain
-from annpot.kernels.environment import Neighbours
 from annpot.model import Model
-from annpot.objective import Targets
 from annpot.pairs import (
-    PackedPairs,
     find_nearest,
     find_packed_pairs,
     find_pairs,
     unpack_pairs,
 )
+from annpot.parallel import ALONE, Ranks
 from annpot.planning import Ledger, Seconds, Size, count_bytes
 from annpot.scaling import Statistics, compute_statistics
 from annpot.shards import NO_PAIRS, Shard
-from annpot.structures.structure import Array, Batch
+from annpot.structures.structure import Array, Batch, Integers
 
 DOMAIN_FLOOR = 1e-4
 """Floor of the variances for distances from the training data."""
@@ -64,16 +66,17 @@ class Prepared:
 
 def prepare(
     caching: CachingDescriptor,
-    parts_of: Sequence[Sequence[Targets]],
+    shards_of: Sequence[Sequence[Shard]],
     ledger: Ledger,
     make_model: Callable[[list[Statistics]], Model],
+    ranks: Ranks = ALONE,
 ) -> Prepared:
     """Return the shards of each set, the training set first.
 
     Parameters
     ----------
-    parts_of
-        The structures of each shard of each set.
+    shards_of
+        The shards of each set that are this rank's part, nothing kept of them yet.
     caching
         Keeps derivatives where the ledger says so.
     ledger
@@ -84,42 +87,56 @@ def prepare(
     descriptor = Descriptor(caching.parts)
     survey = Survey(len(descriptor.species))
     drafts = [
-        _draft(caching, part, k, ledger, survey.look)
-        for k, part in enumerate(parts_of[0])
+        _draft(caching, shard, k, ledger, survey.look)
+        for k, shard in enumerate(shards_of[0])
     ]
-    model = make_model(survey.statistics)
-    domains = [begin_domain(found, DOMAIN_FLOOR) for found in survey.statistics]
+    statistics = survey.statistics(descriptor.n_features_s, ranks)
+    model = make_model(statistics)
+    domains = [begin_domain(found, DOMAIN_FLOOR) for found in statistics]
+    squares_s: list[list[Array]] = [[] for _ in domains]
     training: list[Shard] = []
     while drafts:  # one by one: raw features make room for scaled ones
         shard, raw = drafts.pop(0)
         features = shard.compute_features(descriptor) if raw is None else raw
         blocks = features.blocks(features.G_f)
-        domains = [d.widen(G_nf) for d, G_nf in zip(domains, blocks, strict=True)]
+        for found, domain, G_nf in zip(squares_s, domains, blocks, strict=True):
+            found.append(domain.compute_squares(G_nf))
         training.append(_finish(shard, raw, model, ledger.forces))
         del raw, features, blocks
-    shards_of, k = [training], len(training)
-    for parts in parts_of[1:]:
-        shards = []
-        for part in parts:
-            shard, raw = Shard(part), None
+    domains = [
+        domain.with_limits(_gather(found, ranks))
+        for domain, found in zip(domains, squares_s, strict=True)
+    ]
+    prepared, k = [training], len(training)
+    for shards in shards_of[1:]:
+        others = []
+        for bare in shards:
+            shard, raw = bare, None
             if ledger.foresees(k):
-                shard, raw = _draft(caching, part, k, ledger, lambda _: None)
-            shards.append(_finish(shard, raw, model, ledger.forces))
+                shard, raw = _draft(caching, bare, k, ledger, lambda _: None)
+            others.append(_finish(shard, raw, model, ledger.forces))
             k += 1
-        shards_of.append(shards)
-    return Prepared(model, shards_of, domains, survey.shortest_st)
+        prepared.append(others)
+    shortest_st = ranks.minimum(survey.shortest_st)
+    return Prepared(model, prepared, domains, shortest_st)
+
+
+def _gather(parts: list[Array], ranks: Ranks) -> Array:
+    """Return the numbers of all ranks, in any order."""
+    own = np.concatenate([np.zeros(0), *parts])
+    return np.concatenate([np.frombuffer(raw) for raw in ranks.gather(own.tobytes())])
 
 
 def _draft(
     caching: CachingDescriptor,
-    targets: Targets,
+    shard: Shard,
     k: int,
     ledger: Ledger,
     look: Callable[[Features], None],
 ) -> tuple[Shard, Features | None]:
     """Return shard ``k``, and its raw features, without pairs, if they are kept."""
     descriptor = Descriptor(caching.parts)
-    batch, clock = targets.batch, [time.perf_counter()]
+    batch, clock = shard.targets.batch, [time.perf_counter()]
     packed = find_packed_pairs(batch, descriptor.cutoffs)
     clock.append(time.perf_counter())
     neighbours = unpack_pairs(packed, batch)
@@ -133,13 +150,13 @@ def _draft(
     seconds = Seconds(*(np.diff(clock) / max(n_pairs, 1)).tolist())
     needed = sum(cache.bytes_needed(neighbours) for cache in caching.caches)
     kept = ledger.admit(k, n_pairs, seconds, float(needed))
-    pairs: PackedPairs | Neighbours | None = None
     if kept.packed:
-        pairs = neighbours if kept.vectors else packed
+        shard = replace(shard, pairs=neighbours if kept.vectors else packed)
     if kept.derivatives:
         features = caching.compute_features(batch, neighbours)
+        shard = replace(shard, caching=caching)
     raw = replace(features, neighbours=NO_PAIRS) if kept.inputs else None
-    return Shard(targets, pairs, caching=caching if kept.derivatives else None), raw
+    return shard, raw
 
 
 def _time_derivatives(descriptor: Descriptor, features: Features) -> float:
@@ -161,17 +178,58 @@ class Survey:
     """What the features of the training set are like, shard by shard."""
 
     def __init__(self, n_species: int) -> None:
-        self.statistics: list[Statistics] = []
         self.shortest_st = np.full((n_species, n_species), np.inf)
+        self._found: list[list[Statistics]] = [[] for _ in range(n_species)]
+        """Of each species in each shard, without covariances."""
+        self._squares: list[ExactSum | None] = [None] * n_species
 
     def look(self, features: Features) -> None:
         """Take the atoms of a shard into account."""
-        found = [compute_statistics(G) for G in features.blocks(features.G_f)]
-        if self.statistics:
-            found = [a.merge(b) for a, b in zip(self.statistics, found, strict=True)]
-        self.statistics = found
+        for s, G_nf in enumerate(features.blocks(features.G_f)):
+            found = compute_statistics(G_nf)
+            squares = self._squares[s] or ExactSum(found.covariance_ff.shape)
+            squares.add(found.n_atoms * found.covariance_ff)
+            self._squares[s] = squares
+            if found.n_atoms:
+                self._found[s].append(replace(found, covariance_ff=np.zeros((0, 0))))
         nearest_nt = find_nearest(features.neighbours)
         np.minimum.at(self.shortest_st, features.batch.species_n, nearest_nt)
+
+    def statistics(self, n_features_s: Integers, ranks: Ranks) -> list[Statistics]:
+        """Return the statistics of each species over the shards of all ranks."""
+        return [
+            _merge(found, squares, int(n_features), ranks)
+            for found, squares, n_features in zip(
+                self._found, self._squares, n_features_s, strict=True
+            )
+        ]
+
+
+def _merge(
+    found: Sequence[Statistics],
+    squares: ExactSum | None,
+    n_features: int,
+    ranks: Ranks,
+) -> Statistics:
+    """Return the statistics of many shards; the same bits whoever has which."""
+    nothing_f = np.zeros(n_features)
+    sums = [np.append(n.n_atoms, n.n_atoms * n.mean_f) for n in found]
+    n_atoms, *sum_f = ranks.total([np.append(0.0, nothing_f), *sums])
+    mean_f = np.array(sum_f) / max(1.0, n_atoms)
+    squares_ff = ranks.combine(squares).value()
+    steps = ((n.n_atoms, n.mean_f - mean_f) for n in found)
+    between = (n * np.outer(step_f, step_f) for n, step_f in steps)
+    squares_ff += ranks.total(chain([np.zeros_like(squares_ff)], between))
+    limits = [np.stack([n.min_f, -n.max_f]) for n in found]
+    none = np.full((1, 2, n_features), np.inf)
+    min_f, minus_max_f = ranks.minimum(np.min([*none, *limits], axis=0))
+    return Statistics(
+        n_atoms=int(n_atoms),
+        min_f=min_f,
+        max_f=-minus_max_f,
+        mean_f=mean_f,
+        covariance_ff=squares_ff / max(1.0, n_atoms),
+    )
 
 
 def size_structures(

@@ -37,9 +37,11 @@ NO_PAIRS = Neighbours(
 
 @dataclass(frozen=True)
 class Shard:
-    """Some structures, with what is kept of them."""
+    """Consecutive structures of a set, with what is kept of them."""
 
     targets: Targets
+    first: int = 0
+    """Number of the first structure in the set."""
     pairs: PackedPairs | Neighbours | None = None
     inputs: Features | None = None
     """Scaled features, without their pairs."""
@@ -82,21 +84,20 @@ class Shard:
         pairs = None
         if isinstance(self.pairs, PackedPairs):
             pairs = take_pairs(self.pairs, self.targets.batch, structures)
-        return Shard(self.targets.take(structures), pairs)
+        return Shard(self.targets.take(structures), pairs=pairs)
 
 
-def cut(bytes_s: Array, limit: float) -> list[tuple[int, int]]:
-    """Return first and last + 1 structure of shards that need about equal memory.
+def cut(cost_s: Array) -> list[tuple[int, int]]:
+    """Return first and last + 1 structure of shards that cost about the same.
 
     Parameters
     ----------
-    bytes_s
-        What the work on each structure needs.
-    limit
-        Of a shard; a structure that needs more is a shard of its own.
+    cost_s
+        Of each structure, as a share of a shard; one that costs more than 1 is a shard
+        of its own.
     """
-    n_shards = max(1, int(np.ceil(bytes_s.sum() / limit)))
-    after_s = np.cumsum(bytes_s)
+    n_shards = max(1, int(np.ceil(cost_s.sum())))
+    after_s = np.cumsum(cost_s)
     ends = np.searchsorted(after_s, after_s[-1] * np.arange(1, n_shards) / n_shards)
-    edges: Sequence[int] = np.unique([0, *(ends + 1), len(bytes_s)]).tolist()
+    edges: Sequence[int] = np.unique([0, *(ends + 1), len(cost_s)]).tolist()
     return list(itertools.pairwise(edges))

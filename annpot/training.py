@@ -2,46 +2,35 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from annpot.accuracy import Errors, compute_errors
+from annpot.checkpoint import Checkpoint
+from annpot.committee import Committee
 from annpot.dataset import Split, split
 from annpot.errors import TrainingError
-from annpot.evaluation import Row, error_table
+from annpot.evaluation import Row, calibrate, error_table
 from annpot.fingerprints import FingerprintSet
-from annpot.loss import Loss
-from annpot.networks import Network, average
-from annpot.objective import References, Values
-from annpot.optimizers.adam import run_adam
-from annpot.optimizers.lbfgs import run_lbfgs
+from annpot.interruption import Stop, Stopped
+from annpot.keeper import Keeper
+from annpot.objective import References
+from annpot.parallel import ALONE, Ranks
 from annpot.planning import MemoryPlan
 from annpot.posing import Problem, pose, small_structures
 from annpot.potential import Potential, assemble
+from annpot.progress import Epoch, Progress
 from annpot.settings import TrainSettings
 from annpot.structures.structure import Array, Batch
+from annpot.trainer import Trainer
 
 EPOCHS = {"lbfgs": 300, "adam": 100}
 """Of each method, if the settings do not say."""
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """The state after an epoch."""
-
-    number: int
-    member: int
-    """Counted from 1, as epochs are; those run on from member to member."""
-    loss: float
-    train: Errors
-    validation: Errors
-    seconds: float
-    best: bool
-    """Whether no epoch before had a smaller validation loss."""
+PATIENT = (signal.SIGINT, signal.SIGHUP)
+"""Signals of a user, who wants to see the potential so far. Batch systems kill soon."""
 
 
 @dataclass(frozen=True)
@@ -62,9 +51,9 @@ class Plan:
 
 @dataclass(frozen=True)
 class Result:
-    """A trained potential and how good it is."""
+    """A trained potential, or the committee of its members, and how good it is."""
 
-    potential: Potential
+    potential: Potential | Committee
     best: list[Epoch]
     """The epoch that was kept of each member."""
     n_epochs: int
@@ -73,188 +62,146 @@ class Result:
     table: list[Row]
 
 
-class _Trainer:
-    """Keeps the best weights while an optimiser runs, and says when to stop.
-
-    Members are trained one after the other; epochs and time run on.
-    """
-
-    def __init__(
-        self,
-        training: Loss,
-        validation: Loss | None,
-        settings: TrainSettings,
-        on_epoch: Callable[[Epoch], None],
-    ) -> None:
-        self.training, self.validation = training, validation
-        self.settings, self.on_epoch = settings, on_epoch
-        self.start = time.monotonic()
-        self.n_epochs = self.member = 0
-        self.reason = "all epochs done"
-        self.kept: list[tuple[Epoch, Array]] = []
-        """Epoch and weights of each member so far."""
-        self._best_loss = np.inf
-
-    def begin_member(self) -> None:
-        """Start to look for the best weights of a further member."""
-        self.member += 1
-        self._best_loss = np.inf
-
-    def interrupt(self) -> None:
-        """End; a member that is not done would spoil the average of those that are."""
-        self.reason = "interrupted"
-        if len(self.kept) > 1 and np.isfinite(self._best_loss):
-            self.kept.pop()
-
-    def step(self, weights_w: Array, loss: float, values: Values) -> bool:
-        """Judge the weights after an epoch; return whether to go on."""
-        if not np.isfinite(loss):
-            self.reason = "the loss is not finite any more"
-            return False
-        self.n_epochs += 1
-        held_out = self.validation or self.training
-        if self.validation is not None:
-            held_values = self.validation.compute_values(weights_w)
-        else:
-            held_values = values
-        held_loss = held_out.compute_loss(held_values)
-        better = held_loss < self._best_loss
-        epoch = Epoch(
-            number=self.n_epochs,
-            member=self.member,
-            loss=loss,
-            train=_errors(self.training, values),
-            validation=_errors(held_out, held_values)
-            if self.validation is not None
-            else Errors(*[np.nan] * 4),
-            seconds=time.monotonic() - self.start,
-            best=bool(better),
-        )
-        if better:
-            if np.isfinite(self._best_loss):
-                self.kept.pop()
-            self._best_loss = held_loss
-            self.kept.append((epoch, weights_w))
-        self.on_epoch(epoch)
-        return self._goes_on(epoch)
-
-    def _goes_on(self, epoch: Epoch) -> bool:
-        patience, members = self.settings.patience, self.settings.members
-        limit = (self.settings.time_limit or np.inf) * self.member / members
-        if epoch.seconds > limit:
-            self.reason = "time limit"
-        elif (
-            patience is not None
-            and self.kept
-            and epoch.number - self.kept[-1][0].number >= patience
-        ):
-            self.reason = f"no better validation for {patience} epochs"
-        else:
-            return True
-        return False
-
-
-def _errors(loss: Loss, values: Values) -> Errors:
-    targets = loss.targets
-    known, atoms_s = targets.references, targets.batch.atoms_s
-    F_nc = values.F_nc if loss.objective.with_forces else np.nan
-    return compute_errors(values.E_s - known.E_s, atoms_s, F_nc - known.F_nc)
-
-
 def train(
     fingerprints: FingerprintSet,
     settings: TrainSettings,
     on_plan: Callable[[Plan], None] = lambda plan: None,
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
+    keeper: Keeper | None = None,
+    begun: Checkpoint | None = None,
+    stop: Stop | None = None,
+    ranks: Ranks = ALONE,
 ) -> Result:
     """Return the potential fitted to a fingerprint set.
 
-    An optimiser of scipy runs the show, hence callbacks and not a generator. An
-    interrupt by the keyboard ends the training and keeps the best potential so far.
+    Ctrl-C, and `Stopped` by it or by a lost terminal, end the training and keep the
+    best potential so far.
+
+    Parameters
+    ----------
+    keeper
+        Writes checkpoints.
+    begun
+        The one to go on from.
+    stop
+        Signals that were noted: any rank's stops all of them after the same step.
+    ranks
+        They share the structures, and all get the same result.
 
     Raises
     ------
     TrainingError
         If the set and the settings do not allow a fit.
+    AnnpotError
+        If ``begun`` is of another set or other settings.
+    Stopped
+        By a signal that leaves no time for more than a checkpoint.
     """
+    if begun is not None:
+        begun.check(fingerprints, settings)
     split_rng, weights_rng, order_rng = np.random.default_rng(settings.seed).spawn(3)
     parts = split(
         fingerprints, settings.test_fraction, settings.validation_fraction, split_rng
     )
-    problem = pose(fingerprints, settings, parts, weights_rng)
+    problem = pose(fingerprints, settings, parts, weights_rng, ranks)
     epochs = settings.epochs or EPOCHS[settings.method]
+    if begun is not None:
+        begun.check_sizes(problem)
     on_plan(_plan(parts, problem, epochs, settings.members))
-    trainer = _Trainer(problem.training, problem.validation, settings, on_epoch)
-    model, batch = problem.training.model, problem.training.targets.batch
-    start_w = model.flatten()
-    try:
-        for _ in range(settings.members):
-            trainer.begin_member()
-            _optimise(trainer, start_w, epochs, order_rng)
-            start_w = model.restart(weights_rng).flatten()
-    except KeyboardInterrupt:
-        trainer.interrupt()
-    if not trainer.kept:
+    trainer = Trainer(
+        problem,
+        settings,
+        epochs,
+        {"weights": weights_rng, "order": order_rng},
+        on_epoch,
+        lambda progress: _go_on(progress, keeper, stop, ranks),
+        None if begun is None else begun.progress,
+    )
+    _run(trainer, keeper, ranks)
+    progress = trainer.progress
+    if not progress.kept:
         raise TrainingError(
-            f"'{fingerprints.path}': no epoch was finished: {trainer.reason}; please "
+            f"'{fingerprints.path}': no epoch was finished: {progress.reason}; please "
             "lower the weights of the loss"
         )
-    potential = assemble(
-        model.descriptor,
-        _average([model.split(weights_w) for _, weights_w in trainer.kept]),
-        model.scalings,
-        problem.domains,
-        reference_energies=fingerprints.reference_energies,
-        energy_shift=problem.shift,
-        energy_scale=model.scale,
-        shortest_st=problem.shortest_st,
-        provenance={},
-    )
-    del problem, trainer.training, trainer.validation  # what is kept of shards
+    members = _assemble_members(problem, fingerprints, progress.kept)
+    potential = Committee(members) if len(members) > 1 else members[0]
+    small = small_structures(problem.training.targets.batch)
+    del problem, trainer  # what is kept of shards
     try:
-        table = error_table(potential, fingerprints, parts)
+        table = error_table(potential, fingerprints, parts, ranks)
+        if isinstance(potential, Committee):
+            potential = calibrate(potential, fingerprints, parts.validation, ranks)
     except KeyboardInterrupt:  # a second one: no table, but the potential
+        if ranks.size > 1:  # the others wait for this one
+            raise
         table = []
-    provenance = _provenance(fingerprints, settings, parts, trainer, table)
-    potential = replace(potential, provenance=provenance).with_test_vectors(
-        small_structures(batch)
-    )
-    best = [epoch for epoch, _ in trainer.kept]
-    return Result(potential, best, trainer.n_epochs, trainer.reason, table)
+    provenance = _provenance(fingerprints, settings, parts, progress, table)
+    potential = _describe(potential, provenance, small)
+    best = [epoch for epoch, _ in progress.kept]
+    return Result(potential, best, progress.n_epochs, progress.reason, table)
 
 
-def _average(members: list[list[Network]]) -> list[Network]:
-    """Return the average of the members' networks of each species."""
-    if len(members) == 1:
-        return members[0]
-    return [average(networks) for networks in zip(*members, strict=True)]
-
-
-def _optimise(
-    trainer: _Trainer, start_w: Array, epochs: int, rng: np.random.Generator
+def _go_on(
+    progress: Progress, keeper: Keeper | None, stop: Stop | None, ranks: Ranks
 ) -> None:
-    loss, settings = trainer.training, trainer.settings
-    if settings.method == "lbfgs":
-        memory = settings.lbfgs.memory
-        reason = run_lbfgs(loss, start_w, epochs, memory, trainer.step)
-        trainer.reason = reason or trainer.reason
-        return
+    """Write a checkpoint if it is time; stop if any rank was asked to."""
+    if keeper is not None:
+        keeper.offer(progress)
+    noted = 0 if stop is None else stop.number or 0
+    number = int(ranks.maximum(np.array([noted]))[0])
+    if number:
+        raise Stopped(number)
 
-    def step(weights_w: Array) -> bool:
-        values = loss.compute_values(weights_w)
-        return trainer.step(weights_w, loss.compute_loss(values), values)
 
-    run_adam(
-        loss,
-        start_w,
-        epochs,
-        start=settings.adam.learning_rate,
-        schedule=settings.adam.schedule,
-        batch=settings.adam.batch,
-        averaging=settings.adam.averaging,
-        rng=rng,
-        step=step,
+def _run(trainer: Trainer, keeper: Keeper | None, ranks: Ranks) -> None:
+    """Train until the end or an interrupt, which leaves a checkpoint."""
+    try:
+        trainer.run()
+    except (KeyboardInterrupt, Stopped) as interrupt:
+        if keeper is not None:
+            keeper.save_last(trainer.progress)
+        if ranks.size > 1 and isinstance(interrupt, KeyboardInterrupt):
+            raise  # the others are elsewhere
+        ranks.barrier()  # from here on all ranks find the checkpoint
+        number = getattr(interrupt, "number", signal.SIGINT)
+        if number not in PATIENT or not trainer.progress.kept:
+            raise
+        trainer.interrupt()
+
+
+def _assemble_members(
+    problem: Problem, fingerprints: FingerprintSet, kept: Sequence[tuple[Epoch, Array]]
+) -> tuple[Potential, ...]:
+    """Return the potential of the weights that were kept of each member."""
+    model = problem.training.model
+    return tuple(
+        assemble(
+            model.descriptor,
+            model.split(weights_w),
+            model.scalings,
+            problem.domains,
+            reference_energies=fingerprints.reference_energies,
+            energy_shift=problem.shift,
+            energy_scale=model.scale,
+            shortest_st=problem.shortest_st,
+            provenance={},
+        )
+        for _, weights_w in kept
     )
+
+
+def _describe(
+    potential: Potential | Committee, provenance: dict[str, Any], batch: Batch
+) -> Potential | Committee:
+    """Return the potential, or each member, with its provenance and test vectors."""
+    if isinstance(potential, Potential):
+        return replace(potential, provenance=provenance).with_test_vectors(batch)
+    members = tuple(
+        replace(member, provenance=provenance | {"member": k}).with_test_vectors(batch)
+        for k, member in enumerate(potential.members)
+    )
+    return replace(potential, members=members)
 
 
 def _plan(parts: Split, problem: Problem, epochs: int, members: int) -> Plan:
@@ -288,7 +235,7 @@ def _provenance(
     fingerprints: FingerprintSet,
     settings: TrainSettings,
     parts: Split,
-    trainer: _Trainer,
+    progress: Progress,
     table: list[Row],
 ) -> dict[str, Any]:
     return {
@@ -299,9 +246,9 @@ def _provenance(
             "test": parts.test.tolist(),
         },
         "settings": settings.model_dump(mode="json"),
-        "epochs": trainer.n_epochs,
-        "best_epochs": [epoch.number for epoch, _ in trainer.kept],
-        "ended": trainer.reason,
+        "epochs": progress.n_epochs,
+        "best_epochs": [epoch.number for epoch, _ in progress.kept],
+        "ended": progress.reason,
         "errors": {
             row.set: {
                 name: None if np.isnan(value) else value

@@ -1,4 +1,4 @@
-"""The table of errors that ``annpot train`` writes, read back."""
+"""The table of errors that ``annpot train`` writes, read back and cut to go on."""
 
 from __future__ import annotations
 
@@ -38,3 +38,26 @@ def read_log(path: Path) -> dict[str, Array]:
     if not rows:
         raise FileFormatError(f"'{path}': no epochs, expected one at least")
     return dict(zip(names, np.array(rows).T, strict=True))
+
+
+def cut_log(path: Path, header: str, n_epochs: int) -> bool:
+    """Remove the epochs after the first ``n_epochs``, and a line cut short.
+
+    Returns
+    -------
+    Whether it is a log with this ``header``.
+    """
+    try:
+        with path.open("rb+") as log:
+            if log.readline() != header.encode():
+                return False
+            end = log.tell()
+            while (line := log.readline()).endswith(b"\n"):
+                number = line.split(b" ", 1)[0]
+                if not number.isdigit() or int(number) > n_epochs:
+                    break
+                end = log.tell()
+            log.truncate(end)
+    except FileNotFoundError:
+        return False
+    return True

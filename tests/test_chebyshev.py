@@ -240,3 +240,37 @@ def test_distances_alone():
             expected.blocks(expected.G_f)[s][:, columns],
             rtol=1e-13,
         )
+
+
+def test_features_in_words():
+    one_hot = ((1.0, 0.0), (0.0, 1.0), (1.0, 1.0), (0.3, -1.0), (0.2, 0.7))
+    resolved = Chebyshev(
+        ("Ti", "O"),
+        (Expansion(1, 4.0),) * 2,
+        (Expansion(2, 4.0, 1), Expansion(-1, 4.0, 1)),
+        (one_hot, one_hot[1:2]),
+    )
+    words = resolved.words("Ti")
+    assert len(words) == len(resolved.labels("Ti")) == len(set(words))
+    assert words[:3] == [
+        "radial order 0 of the Ti-Ti channel",
+        "radial order 1 of the Ti-Ti channel",
+        "radial order 0 of the Ti-O channel",
+    ]
+    assert words[4] == "radial order 0 of the unweighted channel"
+    assert words[6] == "radial order 0 of the weighted-3 channel"
+    by_label = dict(zip(resolved.labels("Ti"), words, strict=True))
+    assert by_label["angular 2 of 0, 1"] == "angular l=2 n=0,1 of the Ti-Ti channel"
+    assert by_label["angular 1 of 1 weighted-1, 0 weighted-4"] == (
+        "angular l=1 n=1,0 of the Ti-O and weighted-4 channels"
+    )
+    assert resolved.words("O") == [
+        "radial order 0 of the O-O channel",
+        "radial order 1 of the O-O channel",
+    ]
+    plain = DESCRIPTOR.words("O")
+    assert plain[0] == "radial order 0 of the unweighted channel"
+    assert plain[-1].startswith("angular order ")
+    assert plain[-1].endswith(" of the weighted channel")
+    both = Descriptor((resolved, resolved)).words("O")
+    assert both[2] == "radial order 0 of the O-O channel in descriptor[1]"

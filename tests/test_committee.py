@@ -265,7 +265,7 @@ def test_whatever_a_file_holds_is_loaded(tmp_path):
     path = tmp_path / "any.h5"
     make_potential(0).save(path)
     assert isinstance(load_predictor(path), Potential)
-    mixed().save(path, settings='{"seed": 3}')
+    replace(mixed(), settings='{"seed": 3}').save(path)
     loaded = load_predictor(str(path))
     assert isinstance(loaded, Committee)
     batch = stack_all()
@@ -276,7 +276,7 @@ def test_whatever_a_file_holds_is_loaded(tmp_path):
     with pytest.raises(
         FileFormatError,
         match="is a committee of potentials, expected a potential: 'annpot convert "
-        "COMMITTEE --member 0 OUT' takes one out",
+        "COMMITTEE --mean OUT' makes one of it",
     ):
         Potential.load(path)
 

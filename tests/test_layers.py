@@ -15,12 +15,35 @@ import annpot
 ROOT = Path(annpot.__file__).parent
 
 LAYERS = """
-    errors version units elements memory settings kernels format structures pairs
-    descriptors networks scaling extrapolation fingerprints potential committee
-    predictor objective model planning shards loss accuracy dataset evaluation
-    preparation posing optimizers training generation prediction description calculator
-    checks convert parallel distributions responses importance comparison training_log
-    plotting cli
+    errors version units elements launch logfmt
+    memory
+    interruption mishaps records runs
+    settings
+    kernels
+    exact_sums parallel
+    format growing
+    structures rounds
+    pairs
+    descriptors
+    networks stacks scaling
+    extrapolation
+    fingerprints set_writing tally
+    potential calibration averaging committee predictor
+    objective model planning shards
+    accuracy loss bootstrap
+    dataset evaluation
+    preparation posing
+    optimizers
+    progress checkpoint checkpoint_file keeper trainer training
+    crew manifest parts merging part_making resumption generation
+    explanation prediction description status
+    watching calculator
+    checks
+    convert
+    pool selection choosing
+    distributions responses importance comparison training_log
+    plotting
+    cli
 """.split()
 """From the bottom to the top; modules and folders of the package."""
 

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize, rosen, rosen_der
 
-from annpot.optimizers.lbfgs import Curvature, run_lbfgs
+from annpot.accuracy import Errors
+from annpot.loss import Pass
+from annpot.optimizers.lbfgs import Curvature, iterate, start
 
 
 class Function:
@@ -17,21 +19,24 @@ class Function:
 
     def compute(self, weights_w):
         self.n_calls += 1
-        return float(self.value(weights_w)), self.gradient(weights_w), self.n_calls
+        value, gradient_w = float(self.value(weights_w)), self.gradient(weights_w)
+        return Pass(value, gradient_w, Errors(self.n_calls, *[np.nan] * 3))
 
 
 def minimise(function, start_w, epochs=200, memory=10, stop_after=None):
     """Return the losses of the epochs, the last weights and the reason."""
-    losses, weights = [], [start_w]
-
-    def step(weights_w, loss, values):
-        assert loss == function.value(weights_w)
-        losses.append(loss)
-        weights.append(weights_w)
-        return len(losses) != stop_after
-
-    reason = run_lbfgs(function, start_w, epochs, memory, step)
-    return losses, weights[-1], reason
+    losses, weights_w = [], start_w
+    states = iterate(function, start(function, start_w, memory), epochs)
+    while len(losses) != stop_after:
+        try:
+            state = next(states)
+        except StopIteration as end:
+            return losses, weights_w, end.value
+        weights_w = state.weights_w
+        assert state.point.loss == function.value(weights_w)
+        losses.append(state.point.loss)
+        assert state.epoch == len(losses)
+    return losses, weights_w, None
 
 
 @pytest.mark.parametrize("n_steps", [0, 1, 3, 7])
@@ -43,7 +48,7 @@ def test_directions_are_those_of_bfgs(n_steps):
     for _ in range(n_steps):
         s_w = rng.normal(size=6)
         y_w = hessian_ww @ s_w
-        curvature.add(s_w, y_w)
+        curvature = curvature.add(s_w, y_w)
         pairs.append((s_w, y_w))
     gradient_w = rng.normal(size=6)
     H_ww = np.eye(6) / max(1.0, np.linalg.norm(gradient_w))
@@ -60,8 +65,8 @@ def test_directions_are_those_of_bfgs(n_steps):
 
 def test_steps_along_which_the_function_is_concave_are_left_out():
     curvature = Curvature(3)
-    curvature.add(np.array([1.0, 0.0]), np.array([-1.0, 0.0]))
-    curvature.add(np.array([1.0, 0.0]), np.zeros(2))
+    curvature = curvature.add(np.array([1.0, 0.0]), np.array([-1.0, 0.0]))
+    curvature = curvature.add(np.array([1.0, 0.0]), np.zeros(2))
     assert not curvature.steps
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import replace
+from dataclasses import astuple, replace
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ from systems import SMALL, STRUCTURES, SYSTEMS
 from annpot.loss import Loss
 from annpot.model import Model
 from annpot.networks import ACTIVATIONS, initial_network
-from annpot.objective import LossWeights, Objective, References, Targets
+from annpot.objective import LossWeights, Objective, References, Targets, Values
 from annpot.pairs import find_packed_pairs, find_pairs, unpack_pairs
 from annpot.scaling import compute_statistics, fit_whitening
 from annpot.shards import NO_PAIRS, Shard
@@ -51,7 +51,7 @@ def assemble(model, batch, references, weights, n_shards=1, keep=True):
     """Return the loss over shards of which all or nothing is kept."""
     targets = Targets.of(batch, references)
     edges = np.linspace(0, batch.n_structures, n_shards + 1).astype(int)
-    shards = [Shard(targets.part(*edge)) for edge in itertools.pairwise(edges)]
+    shards = [Shard(targets.part(*edge), edge[0]) for edge in itertools.pairwise(edges)]
     if keep:
         shards = [kept(shard, model) for shard in shards]
     return Loss(model, Objective.of(weights, targets), targets, shards)
@@ -64,7 +64,7 @@ def kept(shard, model, *, packed=False):
     pairs = unpack_pairs(packed_pairs, batch)
     raw = model.descriptor.compute_features(batch, pairs)
     inputs = replace(model.scale_features(raw), neighbours=NO_PAIRS)
-    return Shard(shard.targets, packed_pairs if packed else pairs, inputs)
+    return replace(shard, pairs=packed_pairs if packed else pairs, inputs=inputs)
 
 
 def make_loss(
@@ -94,10 +94,29 @@ def make_loss(
     return loss, weights_w + 0.2 * rng.normal(size=weights_w.shape)
 
 
+def compute_values(loss, weights_w):
+    """Return energies, forces and stresses of all structures."""
+    weighted, parts = loss.model.weigh(weights_w), []
+    for shard in loss.shards:
+        inputs = shard.open(loss.model, forces=True)
+        run = loss.model.forward(
+            weighted, inputs, forces=True, virials=loss.objective.with_stress
+        )
+        parts.append(run.values)
+    return Values(
+        np.concatenate([part.E_s for part in parts]),
+        np.concatenate([part.F_nc for part in parts]),
+        np.concatenate([part.stress_sv for part in parts])
+        if loss.objective.with_stress
+        else None,
+    )
+
+
 def evaluate(loss, weights_w, structures=None):
     """Return the loss and its gradient."""
     if structures is None:
-        return loss.compute(weights_w)[:2]
+        found = loss.compute(weights_w)
+        return found.loss, found.gradient_w
     return loss.compute_share(weights_w, structures)
 
 
@@ -105,8 +124,8 @@ def loss_alone(loss, weights_w, structures=None):
     """Return the loss, if possible without computing its gradient."""
     if structures is not None:
         return evaluate(loss, weights_w, structures)[0]
-    values = loss.compute_values(weights_w)
-    return loss.compute_loss(values) + loss.objective.weights.l2 * np.sum(weights_w**2)
+    value, _ = loss.measure(weights_w)
+    return value + loss.objective.weights.l2 * np.sum(weights_w**2)
 
 
 def assert_gradient(loss, weights_w, structures=None):
@@ -123,7 +142,7 @@ def written_out(loss, weights_w, structures=None):
     """Return the loss by its formula, from the values that the loss gives."""
     batch, references = loss.targets.batch, loss.targets.references
     weights = loss.objective.weights
-    values = loss.compute_values(weights_w)
+    values = compute_values(loss, weights_w)
     chosen = range(batch.n_structures) if structures is None else structures
     share = batch.n_structures / len(chosen)
     total = weights.l2 * np.sum(weights_w**2)
@@ -168,7 +187,7 @@ def test_loss_is_that_of_the_formula(weights, structures):
 
 def test_values_are_those_of_the_networks():
     loss, weights_w = make_loss()
-    values = loss.compute_values(weights_w)
+    values = compute_values(loss, weights_w)
     E_n = np.empty(loss.targets.batch.n_atoms)
     features = loss.shards[0].compute_features(SMALL)
     for atoms, G_nf, scaling, network in zip(
@@ -186,16 +205,9 @@ def test_values_are_those_of_the_networks():
     np.testing.assert_array_equal(np.isfinite(values.stress_sv).all(axis=1), crystals_s)
 
 
-def test_stress_is_not_computed_without_need():
-    loss, weights_w = make_loss(TERMS["forces"])
-    assert loss.compute_values(weights_w).stress_sv is None
-    loss, weights_w = make_loss(TERMS["stress"])
-    assert loss.compute_values(weights_w).stress_sv is not None
-
-
 def test_an_exact_fit_has_no_loss():
     loss, weights_w = make_loss(replace(TERMS["all"], l2=0.0))
-    values = loss.compute_values(weights_w)
+    values = compute_values(loss, weights_w)
     exact = References(
         values.E_s, values.F_nc, values.stress_sv, loss.targets.references.weight_s
     )
@@ -205,22 +217,35 @@ def test_an_exact_fit_has_no_loss():
     np.testing.assert_allclose(gradient_w, 0.0, atol=1e-12)
 
 
-def test_the_loss_of_given_values():
+def test_the_loss_without_its_gradient_has_the_same_bits():
     loss, weights_w = make_loss(replace(TERMS["all"], l2=0.0))
-    value, _, values = loss.compute(weights_w)
-    assert loss.compute_loss(values) == value
-    apart = loss.compute_values(weights_w)
-    for name, found in vars(values).items():
-        np.testing.assert_array_equal(found, getattr(apart, name))
+    found, (value, errors) = loss.compute(weights_w), loss.measure(weights_w)
+    assert value == found.loss
+    assert errors == found.errors
 
 
-@pytest.mark.parametrize("name", ["E_s", "F_nc", "stress_sv"])
-def test_a_potential_that_gives_no_number_is_no_good_fit(name):
+def test_errors_are_those_of_the_values():
     loss, weights_w = make_loss()
-    values = loss.compute_values(weights_w)
-    for wrong in (np.nan, np.inf):
-        broken = replace(values, **{name: np.full_like(getattr(values, name), wrong)})
-        assert not np.isfinite(loss.compute_loss(broken))
+    values, known = compute_values(loss, weights_w), loss.targets.references
+    dE = (values.E_s - known.E_s) / loss.targets.batch.atoms_s
+    dF = values.F_nc - known.F_nc
+    dE, dF = dE[np.isfinite(dE)], dF[np.isfinite(dF)]
+    rms = [np.sqrt(np.mean(x**2)) for x in (dE, dF)]
+    expected = [rms[0], np.mean(abs(dE)), rms[1], np.mean(abs(dF))]
+    np.testing.assert_allclose(astuple(loss.measure(weights_w)[1]), expected)
+    energies, weights_w = make_loss(TERMS["energies"])
+    errors = energies.measure(weights_w)[1]
+    assert np.isfinite([errors.energy_rmse, errors.energy_mae]).all()
+    assert np.isnan([errors.force_rmse, errors.force_mae]).all()
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf])
+def test_a_potential_that_gives_no_number_is_no_good_fit(wrong):
+    loss, weights_w = make_loss()
+    weights_w[-1] = wrong  # the bias of the last network
+    with np.errstate(invalid="ignore"):
+        assert np.isnan(loss.measure(weights_w)[0])
+        assert np.isnan(loss.compute(weights_w).loss)
 
 
 # The gradient.
@@ -324,8 +349,7 @@ def test_a_term_without_any_reference_is_0(missing):
     )
     other = assemble(loss.model, loss.targets.batch, references, loss.objective.weights)
     assert_gradient(other, weights_w)
-    if missing == "stress_sv":
-        assert other.compute_values(weights_w).stress_sv is None
+    assert other.objective.with_stress == (missing != "stress_sv")
 
 
 # Shards.
@@ -345,9 +369,10 @@ def test_shards_give_the_loss_of_the_whole(weights, n_shards, keep):
         assert value == pytest.approx(expected, rel=1e-12)
         size = np.abs(expected_w).max()
         np.testing.assert_allclose(gradient_w, expected_w, rtol=0, atol=1e-12 * size)
-    whole, joined = loss.compute_values(weights_w), parts.compute_values(weights_w)
-    np.testing.assert_allclose(joined.E_s, whole.E_s, rtol=1e-12)
-    assert parts.compute_loss(joined) == pytest.approx(loss.compute_loss(whole))
+    whole, whole_errors = loss.measure(weights_w)
+    value, errors = parts.measure(weights_w)
+    assert value == pytest.approx(whole, rel=1e-12)
+    np.testing.assert_allclose(astuple(errors), astuple(whole_errors), rtol=1e-12)
 
 
 def test_what_is_kept_does_not_change_a_bit():

@@ -175,11 +175,11 @@ def use_threads(monkeypatch):
     """Return a function that sets the number of threads."""
 
     def use(n_threads):
-        threads._pool.cache_clear()
+        threads.team.cache_clear()
         monkeypatch.setattr(threads, "thread_count", lambda: n_threads)
 
     yield use
-    threads._pool.cache_clear()
+    threads.team.cache_clear()
 
 
 def test_results_are_the_same_bits_on_any_number_of_threads(use_threads):

@@ -41,6 +41,11 @@ if TYPE_CHECKING:
 )
 @click.option("--member", type=int, help="Take this member of a committee, from 0.")
 @click.option(
+    "--mean",
+    is_flag=True,
+    help="Take the mean of a committee as one potential, at the cost of one.",
+)
+@click.option(
     "--structures",
     type=click.Path(path_type=Path),
     help="Folder of the structure files that a training set of aenet names.",
@@ -61,6 +66,7 @@ def convert(
     units: str | None,
     angular: Angular,
     member: int | None,
+    mean: bool,
     structures: Path | None,
     records: str,
     as_json: bool,
@@ -74,6 +80,7 @@ def convert(
     annpot convert potential.h5 nnp --to n2p2 --units angstrom,ev
     annpot convert potential.h5 potential.json      text form, exact
     annpot convert a.h5 b.h5 c.h5 committee.h5      and back: --member 0
+    annpot convert committee.h5 mean.h5 --mean      one potential, the same energies
     annpot convert fingerprints.h5 refdata.train    training sets, and back
     annpot convert input.data all.extxyz --units bohr,hartree
     annpot convert generate.in train.in in.yaml     inputs; or input.nn in.yaml
@@ -84,6 +91,8 @@ def convert(
     *inputs, output = map(Path, files)
     if not inputs:
         raise click.UsageError("IN... and OUT expected, found one name")
+    if mean and member is not None:
+        raise click.UsageError("--member and --mean exclude each other")
     for path in inputs:
         options.check_output(output, [path])
 
@@ -101,6 +110,7 @@ def convert(
         units=None if units is None else parse_units(units),
         angular=angular,
         member=member,
+        mean=mean,
         structures=structures,
         layout=LAYOUT_NAMES[records],
     )

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from annpot.cli import options
+
+if TYPE_CHECKING:
+    from annpot.resumption import Resume
+    from annpot.settings import Settings
 
 
 @click.command()
@@ -21,12 +28,16 @@ from annpot.cli import options
     help="stop or skip: what to do about a structure that cannot be used.  "
     "[default: generate.on_error, stop]",
 )
+@options.resume
+@options.restart
 @options.set_
 @options.as_json
 def generate(
     settings: Path | None,
     output: str | None,
     on_error: str | None,
+    resume: Resume | None,
+    restart: bool,
     overrides: tuple[str, ...],
     as_json: bool,
 ) -> None:
@@ -34,19 +45,61 @@ def generate(
 
     SETTINGS is a YAML file, by default in.yaml; 'annpot schema --yaml' prints an
     example. Paths of structures are relative to its folder.
+
+    Finished batches are safe in the folder OUTPUT.parts until the set is complete:
+    --resume goes on from them after a crash, or a signal (exit code 75).
     """
     values = {"generate.output": output, "generate.on_error": on_error}
     loaded, path = options.load(settings or options.DEFAULT_SETTINGS, overrides, values)
 
     from annpot.cli import report
-    from annpot.cli.report_set import report_set
-    from annpot.generation import generate as run
     from annpot.settings import require_structures
 
+    if resume and restart:
+        raise click.UsageError("--resume and --restart exclude each other")
     require_structures(loaded, path)
     options.check_output(loaded.generate.output, [path])
     report.announce_compilation()
     base = path.parent if path is not None else Path()
     with options.naming_lines(path, overrides):
-        summary = run(loaded, base, report.progress)
-    report_set(summary, as_json)
+        _generate(loaded, base, "no" if restart else resume, as_json)
+
+
+def _generate(
+    settings: Settings, base: Path, resume: Resume | None, as_json: bool
+) -> None:
+    from annpot.cli import report
+    from annpot.cli.report_set import report_set
+    from annpot.generation import generate as run
+    from annpot.interruption import Stopped, stoppable
+    from annpot.parallel import world
+    from annpot.parts import PartsFolder
+    from annpot.runs import record
+
+    output, ranks = settings.generate.output, world()
+    folder = PartsFolder(output)
+    progress = functools.partial(report.progress, unit="portion")
+    with contextlib.ExitStack() as stack:
+        stop = stack.enter_context(stoppable(raising=False))
+        record_ = None
+        if ranks.rank == 0:
+            lock = record(output, "generate", lambda: folder.count() > 0, report.say)
+            record_ = stack.enter_context(lock)
+
+        def watch(done: int, total: int) -> None:
+            if record_ is not None:
+                record_.report(done, total, "portions")
+            if stop.number is not None:
+                raise Stopped(stop.number)
+
+        summary = run(
+            settings,
+            base,
+            progress,
+            resume=resume,
+            say=report.say,
+            watch=watch,
+            ranks=ranks,
+        )
+    if summary is not None:
+        report_set(summary, as_json)

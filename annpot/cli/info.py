@@ -19,7 +19,7 @@ from annpot.cli import options
 )
 @options.as_json
 def info(file: Path, verify: bool, as_json: bool) -> None:
-    """Tell what is in FILE, a potential or a fingerprint set."""
+    """Tell what is in FILE: a potential, a fingerprint set, a checkpoint."""
     from annpot.cli import report
     from annpot.cli.report_file import report_file, report_verification
     from annpot.description import describe, verify_file

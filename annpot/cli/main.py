@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 
 import click
 
+from annpot.cli import ranks
 from annpot.cli.check import check
 from annpot.cli.convert import convert
 from annpot.cli.generate import generate
@@ -18,8 +19,12 @@ from annpot.cli.info import info
 from annpot.cli.plot import plot
 from annpot.cli.predict import predict
 from annpot.cli.schema import schema
+from annpot.cli.select import select
+from annpot.cli.status import status
 from annpot.cli.train import train
 from annpot.errors import AnnpotError, InputError
+from annpot.interruption import INTERRUPTED, Stopped
+from annpot.launch import launched
 from annpot.version import __version__
 
 # annpot shares work among its own threads; those of BLAS would compete with them.
@@ -39,6 +44,13 @@ class WrongUsage(Failure):
 
 class ErrorWordingGroup(click.Group):
     """Turns the errors that are not ours into messages."""
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return a command, or what ranks do that are of no use for it."""
+        command = super().get_command(ctx, cmd_name)
+        if command is not None and ranks.is_idle(cmd_name):
+            return ranks.idle()
+        return command
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
@@ -66,14 +78,18 @@ class ErrorWordingGroup(click.Group):
             ) from None
         except KeyboardInterrupt:
             click.echo("interrupted", err=True)
-            ctx.exit(130)
+            ctx.exit(INTERRUPTED)
+        except Stopped as stopped:
+            click.echo(str(stopped), err=True)
+            ctx.exit(stopped.exit_code)
 
 
 @click.group(
     cls=ErrorWordingGroup,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Exit codes: 0 done, 1 failed, 2 wrong usage or settings, 3 extrapolation "
-    "with --fail-on, 130 interrupted. Try 'annpot COMMAND --help'.",
+    "with --fail-on, 75 stopped by a signal but --resume goes on, 130 interrupted. "
+    "Try 'annpot COMMAND --help'.",
 )
 @click.version_option(__version__, prog_name="annpot")
 def annpot() -> None:
@@ -86,7 +102,8 @@ def annpot() -> None:
     """  # noqa: D301
 
 
-for command in (check, generate, train, predict, convert, info, schema, plot):
+COMMANDS = check, generate, train, predict, select, convert, info, status, schema, plot
+for command in COMMANDS:
     annpot.add_command(command)
 
 
@@ -110,13 +127,13 @@ def _interrupt(*_: object) -> NoReturn:
 def _prepare() -> None:
     """Make output that nobody wants vanish, and a farewell of the system an interrupt.
 
-    Batch systems end a job by SIGTERM, a lost terminal by SIGHUP: training then keeps
-    the best potential so far, as with Ctrl-C. 'nohup' is respected.
+    Batch systems end a job by SIGTERM, after SIGUSR1 if asked for, a lost terminal by
+    SIGHUP. Commands that can save something take care of that. 'nohup' is respected.
     """
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))
-    for name in ("SIGTERM", "SIGHUP"):
+    for name in ("SIGTERM", "SIGUSR1", "SIGHUP"):
         number = getattr(signal, name, None)
         if number is not None and signal.getsignal(number) == signal.SIG_DFL:
             signal.signal(number, _interrupt)
@@ -125,14 +142,18 @@ def _prepare() -> None:
 def main() -> NoReturn:
     """Run annpot, and end the process without tidying up what ends with it.
 
-    Taking down compiled kernels one by one would cost 0.3 s after the work is done.
+    Taking down compiled kernels one by one would cost 0.3 s after the work is done. MPI
+    wants to be tidied up, though: some launchers take anything else for a crash.
     """
     # Imports leave a million objects behind, which each collection would walk through.
     gc.set_threshold(50_000, 20, 100)
     _prepare()
     code: int | str | None = 0
     try:
-        annpot()
+        if launched().size > 1:
+            code = ranks.run(annpot)
+        else:
+            annpot()
     except SystemExit as exit_:
         code = exit_.code
     except OSError as error:  # of --help
@@ -143,4 +164,7 @@ def main() -> NoReturn:
         code = code or _fail(error)
     with contextlib.suppress(OSError):
         sys.stderr.flush()
-    os._exit(code if isinstance(code, int) else 0 if code is None else 1)
+    number = code if isinstance(code, int) else 0 if code is None else 1
+    if launched().size > 1:
+        sys.exit(number)
+    os._exit(number)

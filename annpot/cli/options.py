@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,20 @@ set_ = click.option(
 )
 as_json = click.option(
     "--json", "as_json", is_flag=True, help="Print the result as JSON."
+)
+
+resume = click.option(
+    "--resume",
+    type=click.Choice(["yes", "auto"]),
+    is_flag=False,
+    flag_value="yes",
+    help="Go on from what a run that did not end has left; auto: if there is something,"
+    " else start anew.",
+)
+restart = click.option(
+    "--restart",
+    is_flag=True,
+    help="Start anew, whatever a run that did not end has left.",
 )
 
 format_ = click.option(
@@ -76,25 +91,24 @@ def number(text: str | None) -> object:
     return None if text is None else read_override(f"option={text}")[1]
 
 
-def file_names(files: tuple[str, ...], files_from: str | None) -> list[str]:
-    """Return the names of the files to predict, those in lists included."""
+def file_names(files: tuple[str, ...], files_from: str | None) -> Iterator[str]:
+    """Return the names of the files to predict, those in lists as they are read."""
     if "-" in files:
         if files_from is not None:
             raise click.UsageError("'-' and --files-from exclude each other")
         files_from = "-"
     names = [name for name in files if name != "-"]
-    if files_from is not None:
-        names += _read_names(files_from)
-    if not names:
+    if not names and files_from is None:
         raise click.UsageError("no structure files given, expected some")
-    return names
+    return itertools.chain(names, () if files_from is None else _read_names(files_from))
 
 
-def _read_names(path: str) -> list[str]:
+def _read_names(path: str) -> Iterator[str]:
+    """Yield the names in a list; there may be a million."""
     where = "standard input" if path == "-" else f"'{path}'"
     try:
         with click.open_file(path) as lines:
-            return [line.strip() for line in lines if line.strip()]
+            yield from filter(None, map(str.strip, lines))
     except UnicodeDecodeError:
         raise InputError(f"{where}: binary data, expected names of files") from None
     except OSError as error:

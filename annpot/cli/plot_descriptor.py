@@ -181,15 +181,17 @@ def _descriptor(file: Path | None, overrides: tuple[str, ...]) -> Descriptor:
     """Return the descriptor of a file in the annpot format, or of settings."""
     from annpot.descriptors.building import make_descriptor
     from annpot.fingerprints import read_descriptor
-    from annpot.format.container import FINGERPRINTS, POTENTIAL
-    from annpot.format.reading import is_annpot_file, open_checked
+    from annpot.format.container import COMMITTEE, FINGERPRINTS, MEMBERS, POTENTIAL
+    from annpot.format.reading import is_annpot_file, open_checked, read_group
     from annpot.generation import find_species
     from annpot.settings import require_structures
 
     if file is not None and is_annpot_file(file):
         if overrides:
             raise InputError(f"--set: settings expected, '{file}' has its descriptor")
-        with open_checked(file, POTENTIAL, FINGERPRINTS) as opened:
+        with open_checked(file, POTENTIAL, COMMITTEE, FINGERPRINTS) as opened:
+            if MEMBERS in opened:  # of a committee: the first stands for all
+                return read_descriptor(read_group(read_group(opened, MEMBERS), "0"))
             return read_descriptor(opened)
     loaded, path = options.load(file or options.DEFAULT_SETTINGS, overrides, {})
     if loaded.species is None:

@@ -65,14 +65,14 @@ def correlation(
     from annpot.fingerprints import load_features, load_set
     from annpot.importance import compute_importance
     from annpot.plotting.correlation import figure_of_correlation
-    from annpot.potential import Potential
+    from annpot.predictor import load_predictor
 
     fingerprints = load_set(file)
     names = fingerprints.descriptor.species
     importance = None
     if potential is not None:
         of_species = compute_importance(
-            Potential.load(potential), fingerprints, load_features(file)
+            load_predictor(potential), fingerprints, load_features(file)
         )
         importance = dict(zip(names, of_species, strict=True))
     statistics = dict(zip(names, fingerprints.statistics, strict=True))

@@ -1,179 +1,206 @@
-"""The output of ``annpot predict``: a table, JSON lines, an extxyz, and warnings."""
+"""The output of ``annpot predict`` in words: table, JSON lines, extxyz, warnings."""
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable
-from dataclasses import asdict
-from io import StringIO
-from pathlib import Path
-from types import TracebackType
-from typing import IO, Any
+from dataclasses import dataclass, field
+from typing import Any
 
-import click
 import numpy as np
 
 from annpot.accuracy import RunningErrors
-from annpot.cli.output import open_output
-from annpot.cli.report import print_json, say
+from annpot.cli.report import MAX_SKIPPED, to_json
+from annpot.cli.warnings import Warnings, word_findings
+from annpot.committee import Committee
 from annpot.extrapolation import LEVELS
 from annpot.prediction import Prediction
+from annpot.predictor import Predictor
 from annpot.settings import PredictSettings
+from annpot.structures.extxyz_writing import format_extxyz
+from annpot.structures.structure import Array
 
-MAX_WARNINGS = 20
-"""Lines of warnings; the table flags all structures."""
+MATRIX = [0, 5, 4, 5, 1, 3, 4, 3, 2]
+"""Voigt components in a symmetric matrix."""
+
+
+HEAD = (
+    "# file frame atoms energy(eV) energy/atom(eV) max_force(eV/angstrom) "
+    "extrapolation dE(meV/atom) force_rmse(meV/angstrom)"
+)
+
+
+@dataclass
+class Totals:
+    """What is counted over all predictions; the same however they are dealt to ranks.
+
+    It is told to other processes, and to the run that goes on, as JSON.
+    """
+
+    n_structures: int = 0
+    n_skipped: int = 0
+    errors: RunningErrors = field(default_factory=RunningErrors)
+    warnings: Warnings = field(default_factory=Warnings)
+    skipped: list[str] = field(default_factory=list)
+    """The first lines about what was skipped."""
+
+    def add(self, other: Totals) -> None:
+        """Add what comes behind."""
+        self.n_structures += other.n_structures
+        self.n_skipped += other.n_skipped
+        self.errors.add(other.errors)
+        self.warnings.add(other.warnings)
+        self.skipped = (self.skipped + other.skipped)[:MAX_SKIPPED]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as what JSON knows."""
+        errors, warnings = self.errors.to_json(), vars(self.warnings)
+        return {**vars(self), "errors": errors, "warnings": warnings}
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> Totals:
+        """Return what `to_json` described."""
+        errors = RunningErrors.from_json(values["errors"])
+        warnings = Warnings(**values["warnings"])
+        return cls(**{**values, "errors": errors, "warnings": warnings})
 
 
 class Predictions:
-    """Prints predictions one by one, and a summary at the end.
+    """Words predictions: a table or JSON lines, an extxyz, warnings, and totals.
 
     Parameters
     ----------
+    extxyz
+        Whether that is wanted, too.
     spread
-        Whether they are those of a committee, with standard deviations.
+        Names of the last columns, which the predictions of a committee have.
     """
 
     def __init__(
-        self,
-        settings: PredictSettings,
-        as_json: bool,
-        output: Path | None,
-        spread: bool,
+        self, settings: PredictSettings, as_json: bool, extxyz: bool, spread: str
     ) -> None:
-        self._settings, self._as_json, self._output = settings, as_json, output
-        self._spread = spread
-        self._stack = contextlib.ExitStack()
-        self._write: Callable[[bytes], None] | None = None
-        self._errors = RunningErrors()
-        self.n_structures = 0
-        self.n_extrapolating = 0
-        self.n_far = 0
+        self._settings, self._as_json, self._extxyz = settings, as_json, extxyz
+        self._rows: list[str] = []
+        self._frames: list[str] = []
+        self._findings: list[str] = []
+        self.totals = Totals()
+        self.head = ""
+        if not as_json:
+            self.head = f"{HEAD}{spread}\n"
 
-    def __enter__(self) -> Predictions:
-        """Open the file to write, and print the head of the table."""
-        if self._output is not None:
-            self._write = self._stack.enter_context(open_output(self._output))
-        if not self._as_json:
-            click.echo(
-                "# file frame atoms energy(eV) energy/atom(eV) "
-                "max_force(eV/angstrom) extrapolation dE(meV/atom) "
-                "force_rmse(meV/angstrom)"
-                + self._spread
-                * " energy_std(meV/atom) max_force_std(meV/angstrom)"
-            )
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Print the summary, unless an error ended the table."""
-        self._stack.__exit__(kind, error, trace)
-        if kind is None:
-            self._summarise()
+    def take(self) -> tuple[bytes, bytes, bytes, Totals]:
+        """Return lines, frames, findings and totals of what was added since."""
+        lines = "\n".join([*self._rows, ""]) if self._rows else ""
+        taken = (
+            _encode(lines),
+            _encode("".join(self._frames)),
+            _encode("".join(self._findings)),
+            self.totals,
+        )
+        self._rows, self._frames, self._findings = [], [], []
+        self.totals = Totals()
+        return taken
 
     def add(self, prediction: Prediction) -> None:
-        """Print one prediction."""
-        self.n_structures += 1
+        """Add one prediction."""
+        self.totals.n_structures += 1
         deviations = self._collect_errors(prediction)
-        if prediction.finding is not None:
-            self._warn(prediction)
+        self.totals.warnings.look(prediction)
+        self._findings.append(word_findings(prediction))
         if self._as_json:
-            print_json(as_record(prediction))
+            self._rows.append(to_json(as_record(prediction)))
         else:
-            self._print_row(prediction, deviations)
-        if self._write is not None:
-            text = StringIO()
-            write_extxyz(text, prediction)
-            self._write(text.getvalue().encode())
+            self._add_row(prediction, deviations)
+        if self._extxyz:
+            self._frames.append(to_extxyz(prediction))
 
-    def _warn(self, prediction: Prediction) -> None:
-        finding, structure = prediction.finding, prediction.structure
-        assert finding is not None
-        self.n_extrapolating += 1
-        self.n_far += finding.level == 2
-        if self.n_extrapolating <= MAX_WARNINGS:
-            say(
-                f"annpot-warning: extrapolation file={structure.file} "
-                f"frame={structure.index} {finding}"
-            )
-        elif self.n_extrapolating == MAX_WARNINGS + 1:
-            say("annpot-warning: more structures extrapolate; the table flags them")
-
-    def _print_row(self, prediction: Prediction, deviations: list[str]) -> None:
+    def _add_row(self, prediction: Prediction, deviations: list[str]) -> None:
         structure, settings = prediction.structure, self._settings
         n_atoms, forces_nc = len(structure), prediction.forces_nc
         assert forces_nc is not None
         largest = np.sqrt(np.max(np.sum(forces_nc**2, axis=1)))
-        click.echo(
+        self._rows.append(
             f"{structure.file} {structure.index} {n_atoms} {prediction.energy:.8f} "
             f"{prediction.energy / n_atoms:.8f} {largest:.6f} {level_of(prediction)} "
-            f"{' '.join(deviations + _spread_of(prediction))}"
+            f"{' '.join(deviations + _spread_words(prediction))}"
         )
         if settings.stress:
             stress_v = prediction.stress_v
             words = ["none"] if stress_v is None else [f"{x:.10f}" for x in stress_v]
-            click.echo(f"  stress {' '.join(words)}")
+            self._rows.append(f"  stress {' '.join(words)}")
         if settings.forces or settings.atomic_energies:
+            _, spread_n = _spread_of(prediction)
             for n, symbol in enumerate(structure.symbols):
                 words = [f"  {n} {symbol}"]
                 if settings.forces:
                     words += [f"{x:.8f}" for x in forces_nc[n]]
                 if settings.atomic_energies:
                     words.append(f"{prediction.atomic_energies[n]:.8f}")
-                if settings.forces and prediction.forces_std_n is not None:
-                    words.append(f"{prediction.forces_std_n[n]:.8f}")
-                click.echo(" ".join(words))
+                if settings.forces and spread_n is not None:
+                    words.append(f"{spread_n[n]:.8f}")
+                self._rows.append(" ".join(words))
 
     def _collect_errors(self, prediction: Prediction) -> list[str]:
         """Add the errors of a prediction; return them as words, ``-`` if unknown."""
         structure, words = prediction.structure, ["-", "-"]
         if prediction.reference_energy is not None:
             dE = prediction.energy - prediction.reference_energy
-            self._errors.add_energy(dE, len(structure))
+            self.totals.errors.add_energy(dE, len(structure))
             words[0] = f"{1000 * dE / len(structure):.3f}"
         if structure.forces_nc is not None and prediction.forces_nc is not None:
             dF_nc = prediction.forces_nc - structure.forces_nc
-            self._errors.add_forces(dF_nc)
+            self.totals.errors.add_forces(dF_nc)
             words[1] = f"{1000 * np.sqrt(np.mean(dF_nc**2)):.3f}"
         return words
 
-    def _summarise(self) -> None:
-        self._print_errors()
-        if self.n_extrapolating:
-            say(
-                f"annpot-summary: structures={self.n_structures} "
-                f"extrapolating={self.n_extrapolating} high={self.n_far}"
-            )
-        if self._output is not None:
-            say(f"wrote {self._output}")
 
-    def _print_errors(self) -> None:
-        sums, errors = self._errors, self._errors.errors()
-        lines = [
+def _encode(text: str) -> bytes:
+    return text.encode(errors="surrogateescape")  # names of files may be no text
+
+
+def word_errors(sums: RunningErrors) -> list[str]:
+    """Return the lines about the errors, as far as there are references."""
+    errors, lines = sums.errors(), []
+    if sums.n_energies:
+        lines.append(
             f"errors of {sums.n_energies} energies: RMSE "
             f"{1000 * errors.energy_rmse:.3f} MAE {1000 * errors.energy_mae:.3f} "
-            "meV/atom",
+            "meV/atom"
+        )
+    if sums.n_forces:
+        lines.append(
             f"errors of forces of {sums.n_forces} structures: RMSE "
             f"{1000 * errors.force_rmse:.3f} MAE {1000 * errors.force_mae:.3f} "
-            "meV/angstrom",
-        ]
-        for line, n_known in zip(lines, (sums.n_energies, sums.n_forces), strict=True):
-            if n_known and self._as_json:
-                say(line)
-            elif n_known:
-                click.echo(f"# {line}")
+            "meV/angstrom"
+        )
+    return lines
 
 
-def _spread_of(prediction: Prediction) -> list[str]:
-    """Return the standard deviations of a committee as words; none of a potential."""
-    energy_std, forces_std_n = prediction.energy_std, prediction.forces_std_n
-    if energy_std is None or forces_std_n is None:
+def name_spread(predictor: Predictor) -> str:
+    """Return the names of the last columns: nothing for a potential."""
+    if not isinstance(predictor, Committee):
+        return ""
+    known = predictor.calibration
+    kinds = [
+        "error" if known and scale else "std"
+        for scale in (known and known.energy, known and known.forces)
+    ]
+    return " energy_{}(meV/atom) max_force_{}(meV/angstrom)".format(*kinds)
+
+
+def _spread_of(prediction: Prediction) -> tuple[float | None, Array | None]:
+    """Return the bounds of the errors, or standard deviations without calibration."""
+    energy, forces_n = prediction.energy_error, prediction.forces_error_n
+    return (
+        prediction.energy_std if energy is None else energy,
+        prediction.forces_std_n if forces_n is None else forces_n,
+    )
+
+
+def _spread_words(prediction: Prediction) -> list[str]:
+    energy, forces_n = _spread_of(prediction)
+    if energy is None or forces_n is None:
         return []
-    per_atom = energy_std / len(prediction.structure)
-    return [f"{1000 * per_atom:.3f}", f"{1000 * forces_std_n.max():.3f}"]
+    per_atom = energy / len(prediction.structure)
+    return [f"{1000 * per_atom:.3f}", f"{1000 * forces_n.max():.3f}"]
 
 
 def level_of(prediction: Prediction) -> str:
@@ -193,7 +220,8 @@ def as_record(prediction: Prediction) -> dict[str, Any]:
         "distance": prediction.distance_n,
     }
     if finding is not None:
-        extrapolation["worst"] = {**asdict(finding), "level": LEVELS[finding.level]}
+        extrapolation["worst"] = finding.to_dict()
+        extrapolation["findings"] = [found.to_dict() for found in prediction.findings]
     record = {
         "file": structure.file,
         "frame": structure.index,
@@ -208,6 +236,10 @@ def as_record(prediction: Prediction) -> dict[str, Any]:
     if prediction.energy_std is not None:
         record["energy_std"] = prediction.energy_std
         record["forces_std"] = prediction.forces_std_n
+    if prediction.energy_error is not None:
+        record["energy_error"] = prediction.energy_error
+    if prediction.forces_error_n is not None:
+        record["forces_error"] = prediction.forces_error_n
     references = {
         "energy": prediction.reference_energy,
         "forces": structure.forces_nc,
@@ -217,39 +249,31 @@ def as_record(prediction: Prediction) -> dict[str, Any]:
     return record | ({"reference": known} if known else {})
 
 
-def write_extxyz(file: IO[str], prediction: Prediction) -> None:
-    """Append a prediction in ASE's conventions; references get the prefix ``REF_``."""
-    from ase import Atoms
-    from ase.calculators.singlepoint import SinglePointCalculator
-    from ase.io.extxyz import write_extxyz as write
-
+def to_extxyz(prediction: Prediction) -> str:
+    """Return a prediction in ASE's conventions; references get the prefix ``REF_``."""
     structure = prediction.structure
-    atoms = Atoms(
-        structure.symbols,
-        structure.positions_nc,
-        cell=structure.cell_cc,
-        pbc=structure.pbc_c,
-        info={"file": structure.file, "extrapolation": level_of(prediction)},
-    )
-    results = {
+    info: dict[str, Any] = {
+        "file": structure.file,
+        "extrapolation": level_of(prediction),
+        "energy_std": prediction.energy_std,
+        "energy_error": prediction.energy_error,
+        "REF_energy": prediction.reference_energy,
+        "REF_stress": structure.stress_v,
         "energy": prediction.energy,
+        "stress": None,
+    }
+    if prediction.stress_v is not None:
+        info["stress"] = prediction.stress_v[MATRIX]
+    columns = {
+        "extrapolation_level": prediction.level_n,
+        "forces_std": prediction.forces_std_n,
+        "forces_error": prediction.forces_error_n,
+        "REF_forces": structure.forces_nc,
         "forces": prediction.forces_nc,
         "energies": prediction.atomic_energies,
-        "stress": prediction.stress_v,
     }
-    atoms.calc = SinglePointCalculator(
-        atoms, **{key: value for key, value in results.items() if value is not None}
+    return format_extxyz(
+        structure,
+        {key: value for key, value in info.items() if value is not None},
+        {key: value for key, value in columns.items() if value is not None},
     )
-    if prediction.level_n is not None:
-        atoms.set_array("extrapolation_level", prediction.level_n)
-    if prediction.energy_std is not None:
-        atoms.info["energy_std"] = prediction.energy_std
-    if prediction.forces_std_n is not None:
-        atoms.set_array("forces_std", prediction.forces_std_n)
-    if prediction.reference_energy is not None:
-        atoms.info["REF_energy"] = prediction.reference_energy
-    if structure.forces_nc is not None:
-        atoms.set_array("REF_forces", structure.forces_nc)
-    if structure.stress_v is not None:
-        atoms.info["REF_stress"] = structure.stress_v
-    write(file, [atoms])

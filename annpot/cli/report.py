@@ -30,17 +30,17 @@ MAX_SKIPPED = 20
 """Lines about what was skipped."""
 
 
-def say_skipped(messages: Sequence[str]) -> None:
-    """Say what was skipped, and how much."""
+def say_skipped(messages: Sequence[str], n_skipped: int | None = None) -> None:
+    """Say what was skipped, and how much, if there is more than the first messages."""
     for message in messages[:MAX_SKIPPED]:
         say(f"skipped: {message}")
     if messages:
-        say(f"{len(messages)} structures or files were skipped")
+        say(f"{n_skipped or len(messages)} structures or files were skipped")
 
 
-def progress(items: Iterable[Item], what: str) -> Iterator[Item]:
+def progress(items: Iterable[Item], what: str, unit: str = "file") -> Iterator[Item]:
     """Yield ``items`` with a progress bar on stderr, if that is a terminal."""
-    yield from tqdm(items, desc=what, unit="file", disable=None, leave=False)
+    yield from tqdm(items, desc=what, unit=unit, disable=None, leave=False)
 
 
 def announce_compilation() -> None:
@@ -52,7 +52,22 @@ def announce_compilation() -> None:
 
 def print_json(value: Any) -> None:
     """Print a value as JSON; what is not finite becomes null."""
-    click.echo(json.dumps(_finite(value), allow_nan=False))
+    click.echo(to_json(value))
+
+
+def to_json(value: Any) -> str:
+    """Return a value as JSON; what is not finite becomes null."""
+    try:
+        return json.dumps(value, allow_nan=False, default=_plain)
+    except ValueError:
+        return json.dumps(_finite(value), allow_nan=False)
+
+
+def _plain(value: Any) -> Any:
+    """Return arrays and numbers of numpy as lists and numbers."""
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    raise TypeError(f"{type(value).__name__} is nothing that JSON knows")
 
 
 def _finite(value: Any) -> Any:

@@ -9,7 +9,7 @@ import numpy as np
 
 from annpot.cli.report import print_json, say, say_skipped
 from annpot.descriptors.labels import group_labels
-from annpot.generation import Summary
+from annpot.tally import Summary
 
 
 def report_set(summary: Summary, as_json: bool) -> None:

@@ -12,10 +12,14 @@ import numpy as np
 
 from annpot.accuracy import Errors
 from annpot.cli.report import print_json, say
+from annpot.committee import Committee
 from annpot.memory import peak, say_size
 from annpot.planning import MemoryPlan
+from annpot.progress import Epoch
+from annpot.runs import Run
 from annpot.settings import TrainSettings
-from annpot.training import Epoch, Plan, Result
+from annpot.training import Plan, Result
+from annpot.training_log import cut_log
 
 COLUMNS = (
     "epoch",
@@ -39,11 +43,19 @@ def _milli(errors: Errors) -> list[float]:
 
 
 class EpochTable:
-    """The table of epochs: all of them in ``train.log``, and as many on stderr."""
+    """The table of epochs: in ``train.log``, on stderr, and the last in the record.
 
-    def __init__(self, settings: TrainSettings) -> None:
-        self._path = settings.log
+    Parameters
+    ----------
+    n_before
+        Epochs of an earlier run, which stay in the log; ``None``: it begins anew.
+    """
+
+    def __init__(self, settings: TrainSettings, run: Run, n_before: int | None) -> None:
+        self._path, self._run, self._n_before = settings.log, run, n_before
         self._log: IO[str] | None = None
+        self._n_total = 0
+        self._members = settings.members
 
     def __enter__(self) -> EpochTable:
         """Check that the log can be written; `plan` opens it."""
@@ -56,6 +68,15 @@ class EpochTable:
         """Close the log."""
         if self._log is not None:
             self._log.close()
+
+    def _open_log(self) -> None:
+        """Open the log, at the end of what an earlier run has done."""
+        header = "# " + " ".join(COLUMNS) + "\n"
+        if self._n_before is not None and cut_log(self._path, header, self._n_before):
+            self._log = open(self._path, "a", encoding="utf-8")
+            return
+        self._log = open(self._path, "w", encoding="utf-8")
+        self._write(header)
 
     def _write(self, line: str) -> None:
         """Write to the log; a full disk ends the log but not the training."""
@@ -73,8 +94,8 @@ class EpochTable:
     def plan(self, plan: Plan) -> None:
         """Open the log, and say what is about to be trained."""
         # Not earlier: what cannot be trained must not cost the log of the last run.
-        self._log = open(self._path, "w", encoding="utf-8")
-        self._write("# " + " ".join(COLUMNS) + "\n")
+        self._open_log()
+        self._n_total = plan.epochs * plan.members
         counts = ", ".join(f"{n} {name}" for name, n in plan.n_structures.items() if n)
         layers = ", ".join(
             f"{symbol} {'-'.join(map(str, sizes))}"
@@ -108,6 +129,22 @@ class EpochTable:
         star = "*" if epoch.best else " "
         head = f"{epoch.number:5d} {epoch.loss:10.4g}{star}"
         say(f"{head}  {errors} {epoch.seconds:6.1f}s")
+        self._report(epoch)
+
+    def _report(self, epoch: Epoch) -> None:
+        """Tell in the record how far the training is."""
+        errors, kind = epoch.validation, "validation"
+        if np.isnan(errors.energy_rmse):
+            errors, kind = epoch.train, "train"
+        self._run.report(
+            epoch.number,
+            self._n_total,
+            "epochs",
+            member=epoch.member,
+            members=self._members,
+            loss=epoch.loss,
+            **{f"{kind}_{name}": value for name, value in asdict(errors).items()},
+        )
 
 
 INGREDIENTS = {
@@ -156,6 +193,8 @@ def report_training(
     kept = ", ".join(map(str, best))
     say(f"{result.reason}; kept epoch {kept} of {result.n_epochs}")
     say(f"memory: peak {say_size(peak())}")
+    if isinstance(result.potential, Committee):
+        say(_word_calibration(result.potential))
     if as_json:
         print_json(
             {
@@ -169,6 +208,24 @@ def report_training(
     else:
         _print_errors(result)
     say(f"wrote {saved} and {settings.log}")
+
+
+def _word_calibration(committee: Committee) -> str:
+    """Return what the deviations of a committee mean."""
+    known = committee.calibration
+    if known is None or known.forces is None:
+        return (
+            "deviations of the committee are not calibrated: too few validation "
+            "structures"
+        )
+    factors = ", ".join(
+        f"{scale.factor:.2g} ({symbol})"
+        for symbol, scale in zip(committee.species, known.forces, strict=True)
+    )
+    return (
+        f"calibrated: {100 * known.level:.0f} % of the errors of forces are below "
+        f"{factors} times their deviation"
+    )
 
 
 def _print_errors(result: Result) -> None:

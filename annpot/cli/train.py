@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-import tempfile
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from annpot.cli import options
-
-if TYPE_CHECKING:
-    from annpot.potential import Potential
-    from annpot.settings import Settings
 
 
 @click.command()
@@ -39,11 +32,15 @@ if TYPE_CHECKING:
     "--memory",
     help="Most memory to use, e.g. 8G or 500M.  [default: 60 % of what is free]",
 )
+@options.resume
+@click.option(
+    "--restart",
+    is_flag=True,
+    help="Start anew, whatever a run that did not end has left.",
+)
 @options.set_
 @options.as_json
-@click.pass_context
 def train(
-    ctx: click.Context,
     settings: Path | None,
     input_: str | None,
     output: str | None,
@@ -52,13 +49,16 @@ def train(
     seed: str | None,
     time_limit: str | None,
     memory: str | None,
+    resume: str | None,
+    restart: bool,
     overrides: tuple[str, ...],
     as_json: bool,
 ) -> None:
     """Fit a potential to a fingerprint set.
 
     SETTINGS is a YAML file, by default in.yaml if there is one. Ctrl-C ends the
-    training and keeps the best potential so far.
+    training and keeps the best potential so far; that and SIGTERM or SIGUSR1 of a
+    batch system leave a checkpoint, from which --resume goes on, and exit code 75.
     """
     loaded, path = options.load(
         settings,
@@ -74,36 +74,9 @@ def train(
         },
     )
 
-    from annpot.cli import report
-    from annpot.cli.report_training import EpochTable, report_training
-    from annpot.fingerprints import load_set
-    from annpot.format.writing import check_writable
-    from annpot.training import train as run
+    from annpot.cli.training_run import run
 
-    report.announce_compilation()
-    check_writable(loaded.train.output)
-    fingerprints = load_set(loaded.train.input)
-    with EpochTable(loaded.train) as table, options.naming_lines(path, overrides):
-        result = run(fingerprints, loaded.train, table.plan, table.epoch)
-    saved = _save(result.potential, loaded)
-    report_training(result, loaded.train, saved, as_json)
-    if result.reason == "interrupted":
-        ctx.exit(130)
-    if saved != loaded.train.output:
-        ctx.exit(1)
-
-
-def _save(potential: Potential, settings: Settings) -> Path:
-    """Save the potential, in the folder for temporary files if it must be."""
-    from annpot.cli import report
-    from annpot.errors import AnnpotError
-
-    path = settings.train.output
-    potential = replace(potential, settings=settings.to_json())
-    try:
-        potential.save(path)
-    except AnnpotError as error:
-        report.say(f"Error: {error}; trying the folder for temporary files")
-        path = Path(tempfile.mkdtemp(prefix="annpot-")) / path.name
-        potential.save(path)
-    return path
+    if resume and restart:
+        raise click.UsageError("--resume and --restart exclude each other")
+    with options.naming_lines(path, overrides):
+        run(loaded, resume, restart, as_json)

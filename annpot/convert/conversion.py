@@ -98,6 +98,7 @@ def _check_options(
     idle = {
         "--check": options.check and content != "potential",
         "--member": options.member is not None and content != "potential",
+        "--mean": options.mean and content != "potential",
         "--aenet-angular": options.angular != "auto"
         and angular.isdisjoint({*names, target}),
         "--structures": options.structures is not None
@@ -133,7 +134,8 @@ def _convert_potentials(
     batches = [m.test_vectors.batch for m in members if m.test_vectors is not None]
     batches.append(stack(published.structures, model.species))
     forms = {"annpot", "json"}
-    same = len(inputs) == 1 and options.member is None and {*names, target} <= forms
+    whole = options.member is None and not options.mean
+    same = len(inputs) == 1 and whole and {*names, target} <= forms
     with staged(output, notes, inputs) as path:
         if same:
             copy(inputs[0], path)

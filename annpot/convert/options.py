@@ -30,6 +30,8 @@ class Options:
     """Argument of the angular polynomials of a potential of aenet."""
     member: int | None = None
     """Which member of a committee to take."""
+    mean: bool = False
+    """Whether to take the mean of the members of a committee, as one potential."""
     structures: Path | None = None
     """Folder of the structure files that a training set of aenet names."""
     layout: Layout = LAYOUTS[0]

@@ -59,6 +59,10 @@ def read_potentials(
     members = [_with_vectors(member) for model in models for member in _members(model)]
     if options.member is not None:
         return _choose(members, options.member)
+    if options.mean:
+        return _average(members)
+    if len(models) == 1 and isinstance(models[0], Committee):
+        return replace(models[0], members=tuple(members))
     return members[0] if len(members) == 1 else Committee(tuple(members))
 
 
@@ -103,6 +107,12 @@ def _choose(members: Sequence[Potential], number: int) -> Potential:
     return members[number]
 
 
+def _average(members: Sequence[Potential]) -> Potential:
+    if len(members) == 1:
+        raise InputError("--mean: this is a single potential, not a committee")
+    return Committee(tuple(members)).average()
+
+
 def write_potential(
     model: Potential | Committee,
     path: Path,
@@ -123,7 +133,8 @@ def write_potential(
     if isinstance(model, Committee):
         raise FileFormatError(
             f"a committee of {len(model.members)} potentials, but {name} holds one: "
-            "please give --member 0 and so on for each"
+            "please give --mean for the mean as one potential, or --member 0 and so on "
+            "for each"
         )
     if name == "n2p2":
         units = options.require_units(f"n2p2's '{path.name}'")
@@ -144,5 +155,6 @@ def read_back(
     """Return what files say that `write_potential` has written."""
     formats = [name] * len(files)
     legacy = isinstance(model, Potential) and aenet.is_legacy(model)
-    again = replace(options, angular="legacy" if legacy else "cosine", member=None)
+    again = replace(options, angular="legacy" if legacy else "cosine")
+    again = replace(again, member=None, mean=False)
     return read_potentials(files, formats, again, Published(), [])

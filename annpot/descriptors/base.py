@@ -88,12 +88,17 @@ class Operator(Protocol):
         """Add the features of the atoms of some chunks, and set their state."""
 
     def add_forces(
-        self, task: Task, state: Any, dEdG_f: Array, F_nc: Array, virial_ncc: Array
+        self,
+        task: Task,
+        state: Any,
+        dEdG_kf: Array,
+        F_knc: Array,
+        virial_kncc: Array,
     ) -> None:
         """Add ``-sum_f dE/dG_f dG_f/dR`` to the rows of a buffer that the chunks say.
 
-        ``virial_ncc`` gets ``-sum_p D_p dE/dD_p`` over the pairs of each central atom;
-        shape=(0, 3, 3) if not wanted.
+        For each of several energies k. ``virial_kncc`` gets ``-sum_p D_p dE/dD_p`` over
+        the pairs of each central atom; shape=(.., 0, 3, 3) if not wanted.
         """
 
     def add_tangents(
@@ -121,6 +126,9 @@ class Part(Protocol):
 
     def labels(self, species: str) -> list[str]:
         """Return a short name of each feature of a central species, in order."""
+
+    def words(self, species: str) -> list[str]:
+        """Return each feature of a central species in words, in order."""
 
     def operators(self, shells: tuple[float, ...]) -> list[Operator]:
         """Return what computes the features, for pair lists with these shells."""
@@ -223,6 +231,14 @@ class Descriptor:
             f"{label} part={k}" if count[label] > 1 else label for label, k in named
         ]
 
+    def words(self, species: str) -> list[str]:
+        """Return each feature of a central species in words, in order."""
+        return [
+            f"{words} in descriptor[{k}]" if len(self.parts) > 1 else words
+            for k, part in enumerate(self.parts)
+            for words in part.words(species)
+        ]
+
     def compute_features(self, batch: Batch, neighbours: Neighbours) -> Features:
         """Return the features of all atoms."""
         atoms_s, feature_n = _lay_out(batch, self.n_features_s)
@@ -267,27 +283,46 @@ class Descriptor:
         F_nc, virial_scc
             ``F = -sum_f dE/dG_f dG_f/dR`` and ``virial = -dE/dstrain``.
         """
-        batch = features.batch
+        F_knc, virial_kscc = self.compute_all_forces(
+            features, dEdG_f[None], virials=virials, structures=structures
+        )
+        return F_knc[0], None if virial_kscc is None else virial_kscc[0]
+
+    def compute_all_forces(
+        self,
+        features: Features,
+        dEdG_kf: Array,
+        *,
+        virials: bool = False,
+        structures: Integers | None = None,
+    ) -> tuple[Array, Array | None]:
+        """Return the same of several energies, ``F_knc`` and ``virial_kscc``.
+
+        In one pass over the pairs; with the bits that `compute_forces` gives of each.
+        """
+        batch, K = features.batch, len(dEdG_kf)
         n_atoms, chunk_ki = batch.n_atoms, _chunks(batch, structures)
         rows = chunk_ki[:, 3] - chunk_ki[:, 2]
-        buffer = np.zeros((n_atoms if structures is not None else rows.sum(), 3))
-        virial_ncc = np.zeros((n_atoms if virials else 0, 3, 3))
+        n_rows = n_atoms if structures is not None else int(rows.sum())
+        buffer = np.zeros((K, n_rows, 3))
+        virial_kncc = np.zeros((K, n_atoms if virials else 0, 3, 3))
 
         def work(chunks: Sequence[int]) -> None:
             for operator, task, state in self._tasks(features, chunk_ki[chunks]):
-                operator.add_forces(task, state, dEdG_f, buffer, virial_ncc)
+                operator.add_forces(task, state, dEdG_kf, buffer, virial_kncc)
 
         share(work, len(chunk_ki), _count_atoms(chunk_ki))
-        F_nc = buffer
-        if len(buffer) != n_atoms:
-            F_nc = np.zeros((n_atoms, 3))
+        F_knc = buffer
+        if n_rows != n_atoms:
+            F_knc = np.zeros((K, n_atoms, 3))
             for (_, _, low, high, row), size in zip(chunk_ki, rows, strict=True):
-                F_nc[low:high] += buffer[row : row + size]
+                F_knc[:, low:high] += buffer[:, row : row + size]
         if not virials:
-            return F_nc, None
-        virial_scc = np.zeros((batch.n_structures, 3, 3))
-        np.add.at(virial_scc, batch.structure_n, virial_ncc)
-        return F_nc, virial_scc
+            return F_knc, None
+        virial_kscc = np.zeros((K, batch.n_structures, 3, 3))
+        for virial_scc, virial_ncc in zip(virial_kscc, virial_kncc, strict=True):
+            np.add.at(virial_scc, batch.structure_n, virial_ncc)
+        return F_knc, virial_kscc
 
     def compute_tangents(
         self,

@@ -111,6 +111,10 @@ class Behler:
         """Return each function of a central species in a line."""
         return [f.label for f in self.functions_s[self.species.index(species)]]
 
+    def words(self, species: str) -> list[str]:
+        """Return the same in words."""
+        return [f"symmetry function {label}" for label in self.labels(species)]
+
     def operators(self, shells: tuple[float, ...]) -> list[Operator]:
         """Return what computes the features, for pair lists with these shells."""
         smooth_s, others_s = zip(*map(_split, self.functions_s), strict=True)

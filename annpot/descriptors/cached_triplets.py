@@ -73,16 +73,17 @@ class CachedTriplets:
         self,
         task: Task,
         state: list[Jacobian],
-        dEdG_f: Array,
-        F_nc: Array,
-        virial_ncc: Array,
+        dEdG_kf: Array,
+        F_knc: Array,
+        virial_kncc: Array,
     ) -> None:
         """Add forces and virials."""
-        if len(virial_ncc) > 0 and not self.strains:
-            self.operator.add_forces(task, (), dEdG_f, F_nc, virial_ncc)
+        if virial_kncc.shape[1] > 0 and not self.strains:
+            self.operator.add_forces(task, (), dEdG_kf, F_knc, virial_kncc)
             return
         for shift, piece in self._pieces(task, state):
-            jacobians.contract(*piece, shift, dEdG_f, F_nc, virial_ncc)
+            for member in zip(dEdG_kf, F_knc, virial_kncc, strict=True):
+                jacobians.contract(*piece, shift, *member)
 
     def add_tangents(
         self, task: Task, state: list[Jacobian], motion: Motion, Gdot_f: Array

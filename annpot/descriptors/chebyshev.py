@@ -29,6 +29,7 @@ from annpot.descriptors.moments import (
     Row,
     products,
 )
+from annpot.descriptors.wording import Term, name_channels, name_term, word_term
 from annpot.kernels.recipe import CHEBYSHEV, SQUEEZED
 from annpot.structures.structure import Array, Integers
 
@@ -115,23 +116,33 @@ class Chebyshev:
     def labels(self, species: str) -> list[str]:
         """Return a short name of each feature of a central species, in order."""
         s = self.species.index(species)
+        n_channels = len(self.weights_sct[s])
+        return [name_term(term, n_channels) for term in self._terms(s)]
+
+    def words(self, species: str) -> list[str]:
+        """Return each feature of a central species in words, in order."""
+        s = self.species.index(species)
+        channels = name_channels(species, self.species, self.weights_sct[s])
+        return [word_term(term, channels) for term in self._terms(s)]
+
+    def _terms(self, s: int) -> list[Term]:
+        """Return the features of a central species in order."""
         radial, angular = self.radial_s[s], self.angular_s[s]
-        suffixes = _suffixes(len(self.weights_sct[s]))
+        n_channels = range(len(self.weights_sct[s]))
         radials = [
-            [f"radial {a}{suffix}" for a in range(radial.order + 1)]
-            for suffix in suffixes
+            [Term("radial", a, ((None, c),)) for a in range(radial.order + 1)]
+            for c in n_channels
         ]
         if angular.radial_order is None:
             angulars = [
-                [f"angular {a}{suffix}" for a in range(angular.order + 1)]
-                for suffix in suffixes
+                [Term("angular", a, ((None, c),)) for a in range(angular.order + 1)]
+                for c in n_channels
             ]
             pairs = zip(radials, angulars, strict=True)
-            return [label for pair in pairs for part in pair for label in part]
-        n = angular.radial_order + 1
-        names = [f"{k}{suffix}" for suffix in suffixes for k in range(n)]
-        return [label for part in radials for label in part] + [
-            f"angular {l} of {names[a]}, {names[b]}"
+            return [term for pair in pairs for part in pair for term in part]
+        names = [(n, c) for c in n_channels for n in range(angular.radial_order + 1)]
+        return [term for part in radials for term in part] + [
+            Term("angular", l, (names[a], names[b]))
             for a, b in products(self._blocks(s))
             for l in range(angular.order + 1)  # noqa: E741
         ]
@@ -298,10 +309,3 @@ def _channels(
     if not np.isfinite(weights_ct).all():
         raise ValueError("weight not finite")
     return weights_ct
-
-
-def _suffixes(n_channels: int) -> list[str]:
-    """Return what tells the channels apart in names of features."""
-    if n_channels <= 2:
-        return ["", " weighted"][:n_channels]
-    return ["", *(f" weighted-{c}" for c in range(1, n_channels))]

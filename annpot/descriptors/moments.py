@@ -19,6 +19,7 @@ from annpot.kernels.lanes import WIDTH
 from annpot.kernels.recipe import (
     RadialTable,
     Recipe,
+    RunMap,
     SparseMap,
     make_workspace,
 )
@@ -100,7 +101,12 @@ class MomentsOperator:
         )
 
     def add_forces(
-        self, task: Task, state: Array, dEdG_f: Array, F_nc: Array, virial_ncc: Array
+        self,
+        task: Task,
+        state: Array,
+        dEdG_kf: Array,
+        F_knc: Array,
+        virial_kncc: Array,
     ) -> None:
         """Add forces and virials."""
         moments.add_forces(
@@ -108,11 +114,11 @@ class MomentsOperator:
             task.neighbours,
             self.recipe,
             task.feature_n,
-            make_workspace(self.recipe),
+            make_workspace(self.recipe, len(dEdG_kf)),
             state,
-            dEdG_f,
-            F_nc,
-            virial_ncc,
+            dEdG_kf,
+            F_knc,
+            virial_kncc,
         )
 
     def add_tangents(
@@ -144,6 +150,7 @@ def make_recipe(centrals: Sequence[Central], shells: tuple[float, ...]) -> Recip
     starts, stops = _block_bounds(centrals)
     n_channels = max((max(s, default=0) for s in stops), default=0)
     first_square_g = _firsts(squares)
+    product_entries = [_product_entries(central) for central in centrals]
     return Recipe(
         radial=_table(groups),
         middle_g=_firsts([(*g.two_body, *g.moments) for g in groups])[:-1]
@@ -157,17 +164,25 @@ def make_recipe(centrals: Sequence[Central], shells: tuple[float, ...]) -> Recip
         block_si=_firsts(starts),
         start_i=_integers(itertools.chain(*starts)),
         stop_i=_integers(itertools.chain(*stops)),
-        n_padded=max(1, -(-n_channels // WIDTH)) * WIDTH,
+        n_padded=_pad(n_channels),
         features_of_two=_sparse([g.to_features for g in groups]),
         channels_of_moments=_sparse([g.to_channels for g in groups]),
+        runs_of_channels=_runs([g.to_channels for g in groups]),
+        n_padded_three=_pad(max(_count(g.moments) for g in groups)),
         first_square_g=first_square_g,
         square_ik=np.array(
             [pair for pairs in squares for pair in pairs], dtype=np.int64
         ).reshape(-1, 2),
         selves_of_squares=_sparse(selves),
-        features_of_products=_sparse([_product_entries(c) for c in centrals]),
+        features_of_products=_sparse(product_entries),
+        first_feature_s=_integers(map(_first_feature, product_entries)),
         harmonics=recurrence_table(max(0, int(l_max_s.max()))),
     )
+
+
+def _pad(count: int) -> int:
+    """Return a count up to a multiple of 8, at least that."""
+    return max(1, -(-count // WIDTH)) * WIDTH
 
 
 def _integers(values: Iterable[int]) -> Integers:
@@ -217,6 +232,34 @@ def _sparse(lists: Sequence[Sequence[Entry]]) -> SparseMap:
         to_i=np.array([e.target for e in entries], dtype=np.int64),
         weight_i=np.array([e.weight for e in entries], dtype=float),
     )
+
+
+def _runs(lists: Sequence[Sequence[Entry]]) -> RunMap:
+    """Return maps as runs: entries whose source and target go up together."""
+    runs_g: list[list[tuple[int, int, Array]]] = []
+    for entries in lists:
+        runs: list[tuple[int, int, Array]] = []
+        for source, target, weight in sorted(entries, key=lambda e: (e[1] - e[0], e)):
+            shift = source - runs[-1][0] if runs else WIDTH
+            if shift >= WIDTH or target - runs[-1][1] != shift:
+                runs.append((source, target, np.zeros(WIDTH)))
+                shift = 0
+            runs[-1][2][shift] += weight
+        runs_g.append(runs)
+    runs = list(itertools.chain(*runs_g))
+    return RunMap(
+        first_g=_firsts(runs_g),
+        from_i=_integers(source for source, _, _ in runs),
+        to_i=_integers(target for _, target, _ in runs),
+        weights_iv=np.array([weights_v for *_, weights_v in runs]).ravel(),
+    )
+
+
+def _first_feature(entries: Sequence[Entry]) -> int:
+    """Return the first feature of a map that is one to one and in order; else -1."""
+    first = entries[0].target if entries else 0
+    plain = [Entry(i, first + i, 1.0) for i in range(len(entries))]
+    return first if list(entries) == plain else -1
 
 
 def _block_bounds(

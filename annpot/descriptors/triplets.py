@@ -117,9 +117,9 @@ class TripletsOperator:
         self,
         task: Task,
         state: tuple[()],
-        dEdG_f: Array,
-        F_nc: Array,
-        virial_ncc: Array,
+        dEdG_kf: Array,
+        F_knc: Array,
+        virial_kncc: Array,
     ) -> None:
         """Add forces and virials."""
         triplets.add_forces(
@@ -128,9 +128,9 @@ class TripletsOperator:
             self.recipe,
             task.feature_n,
             make_triplet_workspace(self.recipe, task.neighbours),
-            dEdG_f,
-            F_nc,
-            virial_ncc,
+            dEdG_kf,
+            F_knc,
+            virial_kncc,
         )
 
     def add_tangents(

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import h5py
@@ -52,8 +53,16 @@ WEIGHT = "weight"
 FILES, INDEX, GROUPS, SET = "file", "index", "group", "set"
 # Fingerprint sets.
 FEATURES = "features"
+# Parts of fingerprint sets.
+SKIPPED = "skipped"
 # Committees.
 MEMBERS = "members"
+CALIBRATION = "calibration"
+LEVEL = "level"
+ENERGY_FACTOR, ENERGY_FLOOR, N_ENERGIES = "energy_factor", "energy_floor", "n_energies"
+FORCE_FACTORS, FORCE_FLOORS = "force_factors", "force_floors"
+N_FORCES = "n_forces"
+DEVIATION_LIMITS = "deviation_limits"
 # Potentials.
 NETWORKS = "networks"
 ACTIVATIONS = "activations"
@@ -62,8 +71,19 @@ FEATURE_SHIFT, FEATURE_SCALE = "feature_shift", "feature_scale"
 ENERGY_SHIFT, ENERGY_SCALE = "energy_shift", "energy_scale"
 WHITENING = "whitening"
 DISTANCE_LOW, DISTANCE_HIGH = "distance_low", "distance_high"
+RANGE_LOW, RANGE_HIGH = "range_low", "range_high"
 PROVENANCE = "provenance"
 TEST_VECTORS = "test_vectors"
+
+# Checkpoints.
+SET_FILE, SET_SHA256 = "set_file", "set_sha256"
+MEMBERS_DONE, EPOCHS, SECONDS, REASON = "members_done", "epochs", "seconds", "reason"
+BEST_LOSS = "best_loss"
+RANDOM, KEPT, OPTIMISER = "random", "kept", "optimiser"
+METHOD = "method"
+NUMBER, MEMBER, LOSS, TRAIN, VALIDATION = (
+    "number", "member", "loss", "train", "validation",
+)  # fmt: skip
 
 # Text datasets, not attributes, that hold JSON: objects in the text form of a file.
 JSON_TEXTS = (SETTINGS, DESCRIPTOR, PROVENANCE)
@@ -82,12 +102,16 @@ class Kind(NamedTuple):
 
 
 FINGERPRINTS = "fingerprints"
+PART = "part"
 POTENTIAL = "potential"
 COMMITTEE = "committee"
+CHECKPOINT = "checkpoint"
 KINDS = {
     FINGERPRINTS: Kind("a fingerprint set", "annpot generate"),
+    PART: Kind("a part of a fingerprint set", "annpot generate --resume"),
     POTENTIAL: Kind("a potential", "annpot train"),
-    COMMITTEE: Kind("a committee of potentials", "annpot convert"),
+    COMMITTEE: Kind("a committee of potentials", "annpot train"),
+    CHECKPOINT: Kind("the checkpoint of a training", "annpot train"),
 }
 
 MAX_OBJECTS = 10_000
@@ -98,6 +122,10 @@ MAX_ATTRIBUTE_BYTES = 64 * 1024
 MAX_RANK = 8
 NAME = re.compile(r"[\w.+ -]{1,200}", re.ASCII)
 _BLOCK_BYTES = 16 * 2**20
+
+Streams = Mapping[str, Iterable[npt.NDArray[Any]]]
+"""Blocks of rows of datasets, by their paths."""
+NO_STREAMS: Streams = MappingProxyType({})
 
 
 def check_version(name: str, version: int) -> None:
@@ -162,8 +190,10 @@ def raw_attribute(item: h5py.Group | h5py.Dataset, name: str) -> npt.NDArray[Any
     return value
 
 
-def compute_sha256(file: h5py.File) -> str:
+def compute_sha256(file: h5py.File, streams: Streams = NO_STREAMS) -> str:
     r"""Return the hexadecimal SHA-256 of all that a file holds.
+
+    Datasets named in ``streams`` are not read, but written with these rows meanwhile.
 
     The digest is fed with, for each group and dataset in ASCII order of the full paths,
 
@@ -188,13 +218,30 @@ def compute_sha256(file: h5py.File) -> str:
             digest.update(f"attribute {name} {_type_and_shape(value)}\n".encode())
             digest.update(value.tobytes())
         if isinstance(item, h5py.Dataset):
-            for block in _iterate_blocks(item):
-                digest.update(block.tobytes())
+            rows = streams.get(str(item.name))
+            blocks = _iterate_blocks(item) if rows is None else _write(item, rows)
+            for block in blocks:
+                digest.update(
+                    np.ascontiguousarray(block).reshape(-1).view(np.uint8).data
+                )
     return digest.hexdigest()
 
 
 def _type_and_shape(array: Any) -> str:
     return f"{array.dtype.str} {','.join(map(str, array.shape))}"
+
+
+def _write(
+    dataset: h5py.Dataset, blocks: Iterable[npt.NDArray[Any]]
+) -> Iterator[npt.NDArray[Any]]:
+    """Write the rows of a dataset, and yield them."""
+    start = 0
+    for block in blocks:
+        dataset[start : start + len(block)] = block
+        start += len(block)
+        yield block.astype(dataset.dtype, copy=False)
+    if start != len(dataset):
+        raise ValueError(f"{start} rows for {dataset.name}, which has {len(dataset)}")
 
 
 def _iterate_blocks(dataset: h5py.Dataset) -> Iterator[npt.NDArray[Any]]:

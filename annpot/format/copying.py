@@ -24,9 +24,10 @@ def copy(source: Path, target: Path) -> None:
         If the source is damaged, or a fingerprint set, which is not small.
     """
     with reading.open_checked(source) as file:
-        if reading.read_attribute(file, container.KIND, str) == container.FINGERPRINTS:
+        kind = reading.read_attribute(file, container.KIND, str)
+        if kind in (container.FINGERPRINTS, container.PART):
             raise FileFormatError(
-                f"'{source}' is {container.KINDS[container.FINGERPRINTS].noun}, "
+                f"'{source}' is {container.KINDS[kind].noun}, "
                 f"expected {container.KINDS[container.POTENTIAL].noun}"
             )
         reading.verify_checksum(file)

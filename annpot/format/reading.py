@@ -130,7 +130,7 @@ def _check_header(file: h5py.File, wanted: tuple[str, ...]) -> None:
         noun, command = container.KINDS[wanted[0]]
         way = f"'{command}' makes one"
         if kind == container.COMMITTEE and container.POTENTIAL in wanted:
-            way = "'annpot convert COMMITTEE --member 0 OUT' takes one out"
+            way = "'annpot convert COMMITTEE --mean OUT' makes one of it"
         raise FileFormatError(
             f"{name} is {container.KINDS[kind].noun}, expected {noun}: {way}"
         )

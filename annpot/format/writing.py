@@ -46,6 +46,8 @@ def create(
     settings: str,
     keep_partial: bool = False,
     in_memory: bool = False,
+    previous: Path | None = None,
+    streams: container.Streams = container.NO_STREAMS,
 ) -> Iterator[h5py.File]:
     """Write a file of one of the `container.KINDS`; the with-block fills it.
 
@@ -64,6 +66,11 @@ def create(
     in_memory
         For small files: HDF5, which is noisy about a full disk, writes to memory only.
         If the name ends with `TEXT_SUFFIX`, they are written in their text form.
+    previous
+        Name that an older file gets instead of being replaced, in the same folder.
+    streams
+        Rows of datasets, by path, that have their shape when the block ends, but no
+        content: what is large is written while the digest is computed, not read again.
     """
     target = resolve(path)
     unique = f".{os.getpid()}" if in_memory else ""  # HDF5 locks what it has open
@@ -75,7 +82,8 @@ def create(
         with _failed_writes_naming(path):
             _write_header(file, kind, settings)
             yield file
-            write_attribute(file, container.SHA256, container.compute_sha256(file))
+            digest = container.compute_sha256(file, streams)
+            write_attribute(file, container.SHA256, digest)
             write_attribute(file, container.COMPLETE, True)
             file.flush()
         if in_memory:
@@ -87,9 +95,7 @@ def create(
         raise
     with errors_naming(path):
         file.close()
-        _sync(partial)
-        os.replace(partial, target)
-        _sync(target.parent)
+        _rename(partial, target, previous)
 
 
 def save(file: h5py.File, path: Path) -> None:
@@ -103,12 +109,39 @@ def save(file: h5py.File, path: Path) -> None:
     try:
         _write_out(file, partial, path)
         with errors_naming(path):
-            _sync(partial)
-            os.replace(partial, target)
-            _sync(target.parent)
+            _rename(partial, target)
     except BaseException:
         partial.unlink(missing_ok=True)
         raise
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Write a file of another format, which appears when all is on the disk.
+
+    Raises
+    ------
+    AnnpotError
+        If that is impossible; an older file stays as it was.
+    """
+    target = resolve(path)
+    partial = target.with_name(f"{target.name}.{os.getpid()}.partial")
+    _check_replaceable(path, target)
+    with errors_naming(path):
+        try:
+            partial.write_bytes(content)
+            _rename(partial, target)
+        except BaseException:
+            partial.unlink(missing_ok=True)
+            raise
+
+
+def _rename(partial: Path, target: Path, previous: Path | None = None) -> None:
+    """Give a complete file its name, when all of it is on the disk."""
+    _sync(partial)
+    if previous is not None and target.exists():
+        os.replace(target, previous)
+    os.replace(partial, target)
+    _sync(target.parent)
 
 
 def _write_out(file: h5py.File, partial: Path, path: Path) -> None:
@@ -250,12 +283,7 @@ def write_text(group: h5py.Group, name: str, text: str) -> None:
 
 def write_strings(group: h5py.Group, name: str, strings: Iterable[str]) -> None:
     """Write a list of texts: their bytes in a row, each text followed by a NUL."""
-    write_array(group, name, _join(strings))
-
-
-def append_strings(dataset: h5py.Dataset, strings: Iterable[str]) -> None:
-    """Append to a list of texts, from ``create_rows(..., dtype=np.uint8)``."""
-    append(dataset, _join(strings))
+    write_array(group, name, join_strings(strings))
 
 
 def write_array(group: h5py.Group, name: str, values: npt.ArrayLike) -> None:
@@ -269,13 +297,17 @@ def create_rows(
     name: str,
     row_shape: tuple[int, ...] = (),
     dtype: npt.DTypeLike = np.float64,
+    n_rows: int = 0,
 ) -> h5py.Dataset:
-    """Return a new dataset without rows, for `append`; its chunks carry checksums."""
+    """Return a new dataset that `append` makes longer; its chunks carry checksums.
+
+    Its first ``n_rows`` rows are written in another way, see `create`.
+    """
     little_endian = np.dtype(dtype).newbyteorder("<")
     row_bytes = little_endian.itemsize * int(np.prod(row_shape))
     return group.create_dataset(
         name,
-        shape=(0, *row_shape),
+        shape=(n_rows, *row_shape),
         maxshape=(None, *row_shape),
         chunks=(max(1, _CHUNK_BYTES // row_bytes), *row_shape),
         dtype=little_endian,
@@ -301,7 +333,8 @@ def _text_dtype(raw: bytes) -> np.dtype[np.bytes_]:
     return dtype
 
 
-def _join(strings: Iterable[str]) -> npt.NDArray[np.uint8]:
+def join_strings(strings: Iterable[str]) -> npt.NDArray[np.uint8]:
+    """Return the bytes of a list of texts: rows of ``create_rows(dtype=np.uint8)``."""
     texts = [*strings, ""]
     joined = "\0".join(texts)
     if joined.count("\0") >= len(texts):

@@ -24,6 +24,9 @@ from numpy.typing import NDArray
 from annpot.kernels.lanes import WIDTH, load, splat, store
 from annpot.kernels.radial import inline
 
+USUAL = 6
+"""Number of radial functions of the moments by default."""
+
 
 def recurrence_table(l_max: int) -> NDArray[np.float64]:
     """Return a_lm, b_lm and k_l,m-1 at ``[m, l]``, and Q_mm in place of a_mm.
@@ -66,41 +69,82 @@ def set_harmonics(u: Any, l_max: int, table: Any, Y: Any) -> None:
 
 
 @inline
-def contract_harmonics(u: Any, l_max: int, table: Any, B: Any, D: Any) -> Any:
-    """Return ``sum_lm D_lm C_lm(u)`` and the gradient of ``sum_lm B_lm C_lm(u)``.
+def set_legendre(z: Any, l_max: int, table: Any, Q: Any, dQdz: Any) -> None:
+    """Set ``Q_lm(z)`` and their derivatives in lanes, for m >= 0."""
+    for m in range(l_max + 1):
+        previous, q = splat(0.0), splat(table[m, m, 0])
+        store(dQdz, (m * m + m + m) * WIDTH, splat(0.0))
+        for l in range(m, l_max + 1):  # noqa: E741
+            if l > m:
+                previous, q = q, table[m, l, 0] * z * q - table[m, l, 1] * previous
+            i = l * l + l + m
+            store(Q, i * WIDTH, q)
+            if m > 0:
+                store(dQdz, (i - 1) * WIDTH, table[m, l, 2] * q)
 
-    The coefficients lie in lanes, as the harmonics of `set_harmonics`.
-    """
-    x, y, z = u
+
+@inline
+def _contract(u: Any, l_max: int, radial: Any, moments: Any, legendre: Any) -> Any:
+    n, phi, slopes = radial
+    stride, moment_ki = moments
+    Q, dQdz = legendre
+    x, y, _ = u
     zero = splat(0.0)
     f, dx, dy, dz = zero, zero, zero, zero
     cosine, sine = splat(1.0), zero
     cosine_below, sine_below = zero, zero
     for m in range(l_max + 1):
-        previous, q = zero, splat(table[m, m, 0])
         v, w, dv, dw = zero, zero, zero, zero
         fv, fw = zero, zero
         for l in range(m, l_max + 1):  # noqa: E741
-            if l > m:
-                previous, q = q, table[m, l, 0] * z * q - table[m, l, 1] * previous
-            i = (l * l + l) * WIDTH
-            mi = m * WIDTH
-            fv = fv + load(D, i + mi) * q
+            i = l * l + l
+            plus, minus = (i + m) * stride, (i - m) * stride
+            B, D, B_minus, D_minus = zero, zero, zero, zero
+            for k in range(n):
+                p, s = load(phi, k * WIDTH), load(slopes, k * WIDTH)
+                B = B + moment_ki[plus + k] * p
+                D = D + moment_ki[plus + k] * s
+                if m > 0:
+                    B_minus = B_minus + moment_ki[minus + k] * p
+                    D_minus = D_minus + moment_ki[minus + k] * s
+            q, dqdz = load(Q, (i + m) * WIDTH), load(dQdz, (i + m) * WIDTH)
+            fv = fv + D * q
+            dv = dv + B * dqdz
             if m > 0:
-                v = v + load(B, i + mi) * q
-                w = w + load(B, i - mi) * q
-                fw = fw + load(D, i - mi) * q
-                kq = table[m, l, 2] * q
-                dv = dv + load(B, i + mi - WIDTH) * kq
-                if m > 1:
-                    dw = dw + load(B, i - mi + WIDTH) * kq
+                v = v + B * q
+                w = w + B_minus * q
+                fw = fw + D_minus * q
+                dw = dw + B_minus * dqdz
         f = f + cosine * fv + sine * fw
         dx = dx + (1.0 * m) * (cosine_below * v + sine_below * w)
         dy = dy + (1.0 * m) * (cosine_below * w - sine_below * v)
-        dz = dz + cosine_below * dv + sine_below * dw
+        dz = dz + cosine * dv + sine * dw
         cosine_below, sine_below = cosine, sine
         cosine, sine = x * cosine - y * sine, x * sine + y * cosine
     return f, (dx, dy, dz)
+
+
+@inline
+def contract_harmonics(
+    u: Any, l_max: int, radial: Any, moments: Any, legendre: Any
+) -> Any:
+    """Return ``sum_lm D_lm C_lm(u)`` and the gradient of ``sum_lm B_lm C_lm(u)``.
+
+    ``B_lm = sum_k moment_k,lm phi_k``, and ``D_lm`` the same with the slopes.
+
+    Parameters
+    ----------
+    radial
+        Number of radial functions; the functions, and their slopes, in lanes.
+    moments
+        Stride, and ``moment_k,lm`` at ``lm stride + k``.
+    legendre
+        From `set_legendre`.
+    """
+    n, phi, slopes = radial
+    if n == USUAL:  # a constant keeps the functions in registers
+        return _contract(u, l_max, (USUAL, phi, slopes), moments, legendre)
+    return _contract(u, l_max, radial, moments, legendre)
 
 
 @inline

@@ -54,6 +54,18 @@ class SparseMap(NamedTuple):
     weight_i: Array
 
 
+class RunMap(NamedTuple):
+    """The same map, eight entries at a time.
+
+    ``target[to_i + v] += weights_iv[v] source[from_i + v]``, v = 0 .. 7.
+    """
+
+    first_g: Integers
+    from_i: Integers
+    to_i: Integers
+    weights_iv: Array
+
+
 class Recipe(NamedTuple):
     """What is computed; see `annpot.kernels.moments`."""
 
@@ -81,6 +93,10 @@ class Recipe(NamedTuple):
     """From two-body sums to features."""
     channels_of_moments: SparseMap
     """From moment functions to channels."""
+    runs_of_channels: RunMap
+    """The same."""
+    n_padded_three: int
+    """Stride of moment functions: the largest number, up to a multiple of 8."""
     first_square_g: Integers
     square_ik: Integers
     """Pairs of moment functions whose products are summed over neighbours."""
@@ -88,6 +104,8 @@ class Recipe(NamedTuple):
     """From those sums to the products of channels that they are removed from."""
     features_of_products: SparseMap
     """From ``q (l_max + 1) + l`` to features, by central species."""
+    first_feature_s: Integers
+    """If that map is one to one, in order: the first feature; else -1."""
     harmonics: Array
     """`annpot.kernels.harmonics.recurrence_table`."""
 
@@ -127,16 +145,25 @@ class Workspace(NamedTuple):
     self_q: Array
     U: Array
     H: Array
-    B: Array
     Adot: Array
     row: Array
     block: Array
-    virial: Array
+    two_mk: Array
+    """From here on of each member: derivatives by the sums of a group,"""
+    moment_mki: Array
+    square_mi: Array
+    self_mq: Array
+    """by the self terms"""
+    B_mi: Array
+    """and by the channels;"""
+    own_mi: Array
+    """lane accumulators of the force on the atom itself"""
+    virial_mi: Array
     nothing_cc: Array
 
 
-def make_workspace(recipe: Recipe) -> Workspace:
-    """Return the work arrays of one thread."""
+def make_workspace(recipe: Recipe, n_members: int = 1) -> Workspace:
+    """Return the work arrays of one thread, for so many energies at once."""
     n_two = int(recipe.n_two_g.max())
     n_three = int(recipe.n_three_g.max())
     l_max = int(recipe.l_max_s.max())
@@ -155,6 +182,10 @@ def make_workspace(recipe: Recipe) -> Workspace:
     def numbers(count: int) -> Array:
         return aligned_zeros(count + WIDTH)
 
+    def rows(count: int) -> Array:
+        size = -(-count // WIDTH) * WIDTH
+        return aligned_zeros(n_members * size).reshape(n_members, size)
+
     return Workspace(
         phi=lanes(max(n_two, n_three)),
         slopes=lanes(max(n_two, n_three)),
@@ -169,10 +200,15 @@ def make_workspace(recipe: Recipe) -> Workspace:
         self_q=numbers(n_products),
         U=numbers(n_products * (l_max + 1)),
         H=numbers((l_max + 1) * n_channels * recipe.n_padded),
-        B=numbers(n_lm * recipe.n_padded),
         Adot=numbers(n_lm * recipe.n_padded),
         row=numbers(recipe.n_padded),
         block=aligned_zeros(3 * WIDTH),
-        virial=aligned_zeros(9 * WIDTH),
+        two_mk=rows(n_two),
+        moment_mki=rows((n_lm + 1) * recipe.n_padded_three),
+        square_mi=rows(n_squares),
+        self_mq=rows(n_products),
+        B_mi=rows((n_lm + 1) * recipe.n_padded),
+        own_mi=rows(3 * WIDTH),
+        virial_mi=rows(9 * WIDTH),
         nothing_cc=np.zeros((0, 3)),
     )

@@ -402,9 +402,9 @@ def add_forces(
     recipe: Any,
     feature_n: Any,
     work: Any,
-    dEdG_f: Any,
-    F_nc: Any,
-    virial_ncc: Any,
+    dEdG_kf: Any,
+    F_knc: Any,
+    virial_kncc: Any,
 ) -> None:
     """Add forces and virials as `annpot.kernels.moments.add_forces` does."""
     for i in range(len(chunk_ki)):
@@ -414,16 +414,19 @@ def add_forces(
             if recipe.first_group_s[s] == recipe.first_group_s[s + 1]:
                 continue
             place_neighbours(n, neighbours, recipe, True, work)
-            clear(work.gradient, len(work.gradient) // WIDTH)
-            for h in range(recipe.first_group_s[s], recipe.first_group_s[s + 1]):
-                first = recipe.first_entry_p[recipe.first_product_h[h]]
-                last = recipe.first_entry_p[recipe.first_product_h[h + 1]]
-                for e in range(first, last):
-                    g = dEdG_f[f + recipe.feature_e[e]]
-                    work.g_e[e - first] = recipe.weight_e[e] * g
-                _add_gradients(h, neighbours.n_species, recipe, work)
-            virial_cc = virial_ncc[n] if len(virial_ncc) > 0 else work.nothing_cc
-            _add_forces_of_atom(n, neighbours, work, F_nc, shift, virial_cc)
+            for k in range(len(dEdG_kf)):
+                clear(work.gradient, len(work.gradient) // WIDTH)
+                for h in range(recipe.first_group_s[s], recipe.first_group_s[s + 1]):
+                    first = recipe.first_entry_p[recipe.first_product_h[h]]
+                    last = recipe.first_entry_p[recipe.first_product_h[h + 1]]
+                    for e in range(first, last):
+                        g = dEdG_kf[k, f + recipe.feature_e[e]]
+                        work.g_e[e - first] = recipe.weight_e[e] * g
+                    _add_gradients(h, neighbours.n_species, recipe, work)
+                virial_cc = work.nothing_cc
+                if virial_kncc.shape[1] > 0:
+                    virial_cc = virial_kncc[k, n]
+                _add_forces_of_atom(n, neighbours, work, F_knc[k], shift, virial_cc)
 
 
 @kernel

@@ -1,1 +1,1 @@
-"""Ways to minimise the loss. Each calls back after an epoch with weights and values."""
+"""Ways to minimise the loss: each yields states, from any of which it can go on."""

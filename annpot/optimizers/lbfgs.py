@@ -8,18 +8,16 @@ later needs the whole state of it, which scipy's does not give away.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Generator
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.optimize import line_search
 
+from annpot.accuracy import Errors
 from annpot.loss import Loss
-from annpot.objective import Values
+from annpot.optimizers.reader import Read
 from annpot.structures.structure import Array
-
-Step = Callable[[Array, float, Values], bool]
-"""Called after each epoch with weights, loss and values; true: go on."""
 
 DECREASE, CURVATURE = 1e-3, 0.9
 """Conditions of Wolfe that end the line search."""
@@ -36,30 +34,25 @@ class Point:
     weights_w: Array
     loss: float
     gradient_w: Array
-    values: Values
+    errors: Errors | None
+    """``None`` if they are not known any more: nothing that follows needs them."""
 
 
-@dataclass
+@dataclass(frozen=True)
 class Curvature:
     """The last steps and changes of the gradient, oldest first."""
 
     memory: int
     """How many are kept."""
-    steps: list[Array] = field(default_factory=list)
-    changes: list[Array] = field(default_factory=list)
+    steps: tuple[Array, ...] = ()
+    changes: tuple[Array, ...] = ()
 
-    def add(self, step_w: Array, change_w: Array) -> None:
-        """Take a further step, if the loss is convex along it."""
+    def add(self, step_w: Array, change_w: Array) -> Curvature:
+        """Return it with a further step, if the loss is convex along that."""
         if step_w @ change_w <= np.finfo(float).eps * (change_w @ change_w):
-            return
-        self.steps.append(step_w)
-        self.changes.append(change_w)
-        del self.steps[: -self.memory], self.changes[: -self.memory]
-
-    def clear(self) -> None:
-        """Forget all."""
-        self.steps.clear()
-        self.changes.clear()
+            return self
+        steps, changes = (*self.steps, step_w), (*self.changes, change_w)
+        return Curvature(self.memory, steps[-self.memory :], changes[-self.memory :])
 
     def direction(self, gradient_w: Array) -> Array:
         """Return where to go: minus the inverse Hessian times the gradient."""
@@ -79,41 +72,106 @@ class Curvature:
         return q_w
 
 
-def run_lbfgs(
-    loss: Loss, weights_w: Array, epochs: int, memory: int, step: Step
-) -> str | None:
-    """Minimise ``loss``; return why it stopped on its own, before the last epoch."""
-    here = _evaluate(loss, np.array(weights_w))
-    curvature = Curvature(memory)
-    for epoch in range(epochs):
+@dataclass(frozen=True)
+class State:
+    """All that the iteration goes on from."""
+
+    epoch: int
+    """Epochs so far."""
+    point: Point
+    curvature: Curvature
+
+    @property
+    def complete(self) -> bool:
+        """Whether the last epoch is done: always, as it is one step."""
+        return True
+
+    @property
+    def weights_w(self) -> Array:
+        """The weights to judge."""
+        return self.point.weights_w
+
+    @property
+    def sound(self) -> bool:
+        """Whether the state can be one that arose, read from wherever it was."""
+        return self.curvature.memory > 0
+
+    def arrays(self) -> dict[str, Array]:
+        """Return what `read` takes, by name."""
+        none_kw = np.zeros((0, len(self.weights_w)))
+        return {
+            "memory": np.array(self.curvature.memory),
+            "weights": self.point.weights_w,
+            "loss": np.array(self.point.loss),
+            "gradient": self.point.gradient_w,
+            "steps": np.array(self.curvature.steps or none_kw),
+            "changes": np.array(self.curvature.changes or none_kw),
+        }
+
+    @classmethod
+    def read(cls, read: Read, epoch: int, n_weights: int) -> State:
+        """Return the state whose `arrays` are read."""
+        memory = int(read("memory", (), np.int64))
+        steps_kw = read("steps", (None, n_weights), np.float64)
+        changes_kw = read("changes", steps_kw.shape, np.float64)
+        point = Point(
+            read("weights", (n_weights,), np.float64),
+            float(read("loss", (), np.float64)),
+            read("gradient", (n_weights,), np.float64),
+            errors=None,
+        )
+        steps, changes = (tuple(v.copy() for v in m) for m in (steps_kw, changes_kw))
+        return cls(epoch, point, Curvature(memory, steps, changes))
+
+
+def start(loss: Loss, weights_w: Array, memory: int) -> State:
+    """Return the state before the first epoch."""
+    return State(0, _evaluate(loss, np.array(weights_w)), Curvature(memory))
+
+
+def iterate(
+    loss: Loss, state: State, epochs: int
+) -> Generator[State, None, str | None]:
+    """Minimise ``loss``: yield the state after each epoch.
+
+    Returns
+    -------
+    Why it stopped on its own, before the last epoch.
+    """
+    while state.epoch < epochs:
+        here = state.point
         if np.abs(here.gradient_w).max(initial=0.0) <= SMALLEST_GRADIENT:
-            if epoch == 0:  # nothing to improve
-                step(here.weights_w, here.loss, here.values)
+            if state.epoch == 0:  # nothing to improve
+                yield replace(state, epoch=1)
             return "converged"
-        there = _search(loss, here, curvature)
+        there, curvature = _search(loss, here, state.curvature)
         if there is None:
             return "the line search found no smaller loss"
-        curvature.add(
+        curvature = curvature.add(
             there.weights_w - here.weights_w, there.gradient_w - here.gradient_w
         )
-        here = there
-        if not step(here.weights_w.copy(), here.loss, here.values):
-            return None
+        state = State(state.epoch + 1, there, curvature)
+        yield state
     return None
 
 
 def _evaluate(loss: Loss, weights_w: Array) -> Point:
-    value, gradient_w, values = loss.compute(weights_w)
-    return Point(weights_w, value, gradient_w, values)
+    found = loss.compute(weights_w)
+    return Point(weights_w, found.loss, found.gradient_w, found.errors)
 
 
-def _search(loss: Loss, here: Point, curvature: Curvature) -> Point | None:
-    """Return a better point, if need be along the gradient itself."""
+def _search(
+    loss: Loss, here: Point, curvature: Curvature
+) -> tuple[Point | None, Curvature]:
+    """Return a better point, if need be along the gradient itself.
+
+    The second is the curvature that was of use.
+    """
     found = _search_along(loss, here, curvature.direction(here.gradient_w))
     if found is None and curvature.steps:
-        curvature.clear()
+        curvature = Curvature(curvature.memory)
         found = _search_along(loss, here, curvature.direction(here.gradient_w))
-    return found
+    return found, curvature
 
 
 def _search_along(loss: Loss, here: Point, direction_w: Array) -> Point | None:

@@ -142,8 +142,12 @@ class TrainSettings(Section):
     activation: Activation = "silu"
     """Activation function of the hidden layers."""
     members: Count = Field(default=4, le=100)
-    """Number of trainings from different random weights, one after the other; the
-    potential is their average, which errs less than each of them."""
+    """Number of trainings from different random weights, one after the other. The
+    potential is the committee of all: its mean errs less than each of them, and their
+    deviations tell by how much it errs."""
+    bootstrap: bool = False
+    """Whether each member is trained on structures drawn from the training set at
+    random, as many as there are, some of them several times."""
     method: Literal["lbfgs", "adam"] = "lbfgs"
     """Optimiser."""
     epochs: Count | None = Field(default=None, examples=[1000])
@@ -173,11 +177,16 @@ class TrainSettings(Section):
     time_limit: Annotated[Positive | None, as_seconds] = Field(
         default=None, examples=["1h30m"]
     )
-    """Time after which to stop, in seconds or as '90s', '3m', '1h30m', '2d'; null:
-    never."""
+    """Time after which to stop, in seconds or as '90s', '3m', '1h30m', '2d', counted
+    anew by a job that goes on; null: never."""
     memory: Annotated[Bytes | None, as_bytes] = Field(default=None, examples=["8G"])
     """Most memory that the process may use, in bytes or e.g. 8G or 500MiB; what does
     not fit is computed again in each epoch; null: 60 % of what is free."""
+    checkpoint_every: Annotated[Positive, as_seconds] = Field(
+        default=300.0, examples=["10m"]
+    )
+    """Time between checkpoints, from which 'annpot train --resume' goes on, in seconds
+    or as '90s', '5m', '1h'."""
     lbfgs: LbfgsSettings = LbfgsSettings()
     """Settings of method lbfgs."""
     adam: AdamSettings = AdamSettings()

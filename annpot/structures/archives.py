@@ -39,6 +39,10 @@ DAMAGE = (tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError)
 _NO_WAITING = getattr(os, "O_NONBLOCK", 0)
 
 
+def _open_plain(path: Path) -> BinaryIO:
+    return open(path, "rb")
+
+
 def is_archive(path: Path) -> bool:
     """Return whether the name of ``path`` is that of a tar archive."""
     return path.name.lower().endswith(ARCHIVE_SUFFIXES)
@@ -52,7 +56,7 @@ def is_xsf(name: str) -> bool:
 def read_content(path: Path) -> bytes:
     """Return the content of the file ``path``, uncompressed."""
     opener = OPENERS.get(path.suffix.lower())
-    with _damage_named(path):
+    with damage_named(path):
         if opener is None:
             return _read_plain(path)
         limit = min(LARGEST_FILE, _largest(path))
@@ -72,7 +76,7 @@ def check_unpacked(path: Path) -> None:
     """
     limit = min(LARGEST_FILE, _largest(path))
     size = 0
-    with _damage_named(path), OPENERS[path.suffix.lower()](path) as packed:
+    with damage_named(path), OPENERS[path.suffix.lower()](path) as packed:
         while part := packed.read(1 << 20):
             size += len(part)
             _check_size(size, str(path), limit)
@@ -90,6 +94,22 @@ MAGIC = {
     b"\x5d\x00\x00\x80": ".xz",
 }
 """How packed files begin, and the suffix that goes with it."""
+
+
+@contextmanager
+def open_content(path: Path) -> Iterator[BinaryIO]:
+    """Open the file ``path`` to read it, uncompressed, bit by bit.
+
+    Raises
+    ------
+    StructureError
+        If that cannot be done, or fails before the block ends.
+    """
+    opener = OPENERS.get(path.suffix.lower(), _open_plain)
+    with damage_named(path):
+        _check_kind(path, os.stat(path).st_mode)
+        with opener(path) as file:
+            yield file
 
 
 def read_start(path: Path, n_bytes: int) -> bytes:
@@ -116,9 +136,7 @@ def _read_plain(path: Path, n_bytes: int | None = None) -> bytes:
     # without O_NONBLOCK, to open a pipe might last for ever
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | _NO_WAITING)
     try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            found = "a folder" if path.is_dir() else "a device or pipe"
-            raise StructureError(f"'{path}': is {found}, expected a file")
+        _check_kind(path, os.fstat(descriptor).st_mode)
         if n_bytes is not None:
             return os.read(descriptor, n_bytes)
         while part := os.read(descriptor, 1 << 16):
@@ -126,6 +144,12 @@ def _read_plain(path: Path, n_bytes: int | None = None) -> bytes:
     finally:
         os.close(descriptor)
     return b"".join(parts)
+
+
+def _check_kind(path: Path, mode: int) -> None:
+    if not stat.S_ISREG(mode):
+        found = "a folder" if stat.S_ISDIR(mode) else "a device or pipe"
+        raise StructureError(f"'{path}': is {found}, expected a file")
 
 
 def list_members(path: Path) -> list[str]:
@@ -215,7 +239,7 @@ class _Archive:
 @contextmanager
 def _open_archive(path: Path) -> Iterator[_Archive]:
     """Open an archive, however it is packed; errors name it."""
-    with _damage_named(path):
+    with damage_named(path):
         start = _read_plain(path, 6)
         packing = next((MAGIC[m] for m in MAGIC if start.startswith(m)), "")
         opener = OPENERS.get(packing)
@@ -252,7 +276,7 @@ def _check_size(n_bytes: int, name: str, limit: int) -> None:
 
 
 @contextmanager
-def _damage_named(path: Path) -> Iterator[None]:
+def damage_named(path: Path) -> Iterator[None]:
     """Turn what a damaged or absent file raises into one line with its name."""
     try:
         yield

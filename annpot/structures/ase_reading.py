@@ -8,13 +8,14 @@ import warnings
 from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from annpot.elements import SYMBOLS
 from annpot.errors import InputError, StructureError, did_you_mean
-from annpot.structures.archives import OPENERS, read_content
+from annpot.structures.archives import LARGEST_FILE, open_content
+from annpot.structures.blocks import Window, find_places
 from annpot.structures.dangers import REFUSED, check_harmless
 from annpot.structures.references import find_energy, find_forces, find_stress
 from annpot.structures.selection import Index, select
@@ -24,10 +25,10 @@ if TYPE_CHECKING:
     from ase import Atoms
 
 SOUGHT = ("xyz", "extxyz")
-"""Formats whose reader jumps back: in a packed file it would unpack all again."""
-MAX_COLUMNS = 10_000
-"""Most numbers and words in a line of an atom that are read."""
-_COLUMNS = re.compile(rb":[SRIL]:(\d+)")
+"""Formats whose structures can be found without parsing them."""
+COLUMN_COUNTS = re.compile(rb":[SRIL]:([^:\s]*)")
+PUNCTUATION = b"\\\"'{}[]"
+"""What ASE leaves out of values."""
 
 
 def detect_format(path: Path) -> str:
@@ -47,7 +48,7 @@ def detect_format(path: Path) -> str:
         name = ""
     # The same families of exceptions as in `iterate_atoms`, for a file that is packed.
     except Exception as error:
-        raise _unreadable(path, "", error) from error
+        raise _unreadable(f"'{path}'", "", error) from error
     if name in ioformats:
         if name in REFUSED:
             raise StructureError(f"'{path}': {_refusal(name)}")
@@ -97,16 +98,53 @@ def iterate_atoms(path: Path, ase_format: str) -> Iterator[Atoms]:
     StructureError
         If it cannot.
     """
+    if ase_format not in SOUGHT:
+        check_harmless(path, ase_format)
+        # A name with '@' is a name, not a name and an index.
+        yield from _iterate(str(path.absolute()), ase_format, f"'{path}'")
+        return
+    with open_content(path) as stream:
+        window = Window(stream.read, str(path))
+        for place in find_places(window.read, LARGEST_FILE, str(path), ase_format):
+            content = window.take(place.start, place.stop)
+            where = str(path), place.number, place.line + 1
+            yield read_frame(content, ase_format, *where)
+
+
+def read_frame(
+    content: bytes, ase_format: str, file: str, number: int, line: int
+) -> Atoms:
+    """Return the only structure in ``content``, a part of an XYZ file, as ASE reads it.
+
+    Raises
+    ------
+    StructureError
+        If ASE cannot read it, or finds another number of structures.
+    """
+    label = f"'{file}', line {line}"
+    comment = content.split(b"\n", 2)[1].translate(None, PUNCTUATION)
+    counts = COLUMN_COUNTS.findall(comment)
+    if any(not word.isdigit() or len(word) > 4 for word in counts):
+        raise StructureError(
+            f"'{file}', line {line + 1}: more than 10000 columns, or no number of them"
+        )
+    try:
+        text = StringIO(content.decode())
+    except UnicodeDecodeError as error:
+        raise _unreadable(label, "text", error) from error
+    found = list(_iterate(text, ase_format, label))
+    if len(found) != 1:
+        raise StructureError(f"{label}: one structure expected, found {len(found)}")
+    return found[0]
+
+
+def _iterate(file: str | StringIO, ase_format: str, label: str) -> Iterator[Atoms]:
     from ase.io import iread
 
-    packed = path.suffix.lower() in OPENERS
-    check_harmless(path, ase_format)
-    if ase_format in SOUGHT:
-        _check_counts(path)
     # parallel: under MPI ASE would read on one rank and broadcast, but each rank of
-    # annpot reads its own files. A name with '@' is a name, not a name and an index.
+    # annpot reads its own files.
     images = iread(
-        _text(path) if ase_format in SOUGHT and packed else str(path.absolute()),
+        file,
         index=":",
         format=ase_format,
         parallel=False,
@@ -121,48 +159,19 @@ def iterate_atoms(path: Path, ase_format: str) -> Iterator[Atoms]:
         # ASE's readers raise whatever their parsing runs into on a broken file, from
         # AssertionError to struct.error and XML errors: no narrower class exists.
         except Exception as error:
-            raise _unreadable(path, ase_format, error) from error
+            raise _unreadable(label, ase_format, error) from error
         if atoms is None:
             return
         yield atoms
 
 
-def _check_counts(path: Path) -> None:
-    """Check that a file in (extended) XYZ does not announce more than it can hold.
-
-    ASE would look for two thousand million atoms for hours, or need all memory for as
-    many columns.
-    """
-    content = read_content(path)
-    for number, line in enumerate(content.splitlines(), 1):
-        word = line.strip()
-        if word.isdigit() and (len(word) > 18 or int(word) > len(content)):
-            _refuse(path, number, f"{word[:40].decode()} atoms, more than the file has")
-        if b"roperties" in line:
-            columns = _COLUMNS.findall(line)
-            too_long = any(len(count) > 18 for count in columns)
-            if too_long or sum(map(int, columns)) > MAX_COLUMNS:
-                _refuse(path, number, f"more than {MAX_COLUMNS} columns")
-
-
-def _refuse(path: Path, number: int, what: str) -> NoReturn:
-    raise StructureError(f"'{path}', line {number}: {what}, which cannot be read")
-
-
-def _text(path: Path) -> StringIO:
-    try:
-        return StringIO(read_content(path).decode())
-    except UnicodeDecodeError as error:
-        raise _unreadable(path, "text", error) from error
-
-
-def _unreadable(path: Path, ase_format: str, error: Exception) -> StructureError:
+def _unreadable(label: str, ase_format: str, error: Exception) -> StructureError:
     reason = " ".join(str(error).split())[:200]
     kind = type(error).__name__
     named = f" as '{ase_format}'" if ase_format else ""
     cause = f"{kind}: {reason}" if reason else kind
     return StructureError(
-        f"'{path}': ASE cannot read it{named} ({cause}): "
+        f"{label}: ASE cannot read it{named} ({cause}): "
         "is the file complete, and of this format?"
     )
 

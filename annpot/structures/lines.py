@@ -40,9 +40,13 @@ class Lines:
     ----------
     format_
         What the file should be, for messages.
+    first_line
+        Number of lines of the file that are before ``content``.
     """
 
-    def __init__(self, content: bytes, name: str, format_: str) -> None:
+    def __init__(
+        self, content: bytes, name: str, format_: str, first_line: int = 0
+    ) -> None:
         content = content.removeprefix(b"\xef\xbb\xbf")
         if b"\r" in content:
             content = content.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
@@ -50,7 +54,7 @@ class Lines:
         self.content = content if content.endswith(b"\n") else content + b"\n"
         self.text = self.content.decode("latin-1")
         self.bytes_b = np.frombuffer(self.content, dtype=np.uint8)
-        self.name = name
+        self.name, self.first_line = name, first_line
         self.at = 0
         if "\0" in self.text:
             expected = f"binary data, expected text in {format_} format"
@@ -61,7 +65,7 @@ class Lines:
 
     def number(self, at: int) -> int:
         """Return the number, from 1, of the line at the offset ``at``."""
-        return self.text.count("\n", 0, at) + 1
+        return self.first_line + self.text.count("\n", 0, at) + 1
 
     def error(self, message: str, at: int | None = None) -> StructureError:
         """Return the error that ``message`` describes, here or at the offset ``at``."""

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Literal, TypeVar
 
-from annpot.errors import InputError, StructureError
-from annpot.structures.archives import is_archive, is_xsf, read_content, read_members
-from annpot.structures.checks import check_structure
+from annpot.structures.parsing import read_file
+from annpot.structures.portions import (
+    OnError,
+    PortionReader,
+    Require,
+    iterate_portions,
+)
 from annpot.structures.references import require_references
-from annpot.structures.runner_data import is_runner, read_runner
-from annpot.structures.selection import parse_index, select
 from annpot.structures.sources import Source, SourceFile, find_all_files, find_files
 from annpot.structures.structure import Structure
-from annpot.structures.xsf import read_xsf
-from annpot.units import Units, parse_units
+from annpot.units import Units
 
 __all__ = [
     "Source",
@@ -28,16 +28,13 @@ __all__ = [
 ]
 
 
-Item = TypeVar("Item")
-
-
 def read_structures(
     path: Path | str,
     *,
     index: str = ":",
     format: str | None = None,
     units: Units | None = None,
-    members: Container[str] | None = None,
+    members: Iterable[str] | None = None,
 ) -> Iterator[Structure]:
     """Yield the structures of the file ``path``, in eV and angstrom, checked.
 
@@ -75,86 +72,19 @@ def read_structures(
         format=format,
         units=None if units is None else str(units),
     )
-    for part in _open(path, source, members):
-        for structure in part:
-            check_structure(structure)
-            yield structure
-
-
-Part = Iterator[Structure]
-"""The structures, not yet checked, of one file or one member of an archive."""
-
-
-def _open(path: Path, source: Source, members: Container[str] | None) -> Iterator[Part]:
-    """Yield the parts of the file ``path``: an error in one does not end the others."""
-    name, index = str(path), parse_index(source.index)
-    units = None if source.units is None else parse_units(source.units)
-    if is_archive(path) and source.format in (None, "xsf"):
-        _refuse(units, name)
-        for member, content in read_members(path, members):
-            member_name = f"{path}:{member}"
-            yield select(read_xsf(content, member_name), index, member_name)
-        return
-    format_ = _recognise(path, source.format)
-    if format_ == "runner":
-        units = _require(units, name)
-        yield select(read_runner(read_content(path), name, units), index, name)
-        return
-    _refuse(units, name)
-    if format_ == "xsf":
-        yield select(read_xsf(read_content(path), name), index, name)
-        return
-    from annpot.structures.ase_reading import read_with_ase
-
-    yield read_with_ase(path, index, format_)
-
-
-def _recognise(path: Path, given: str | None) -> str:
-    """Return the format of a file, ``xsf``, ``runner`` or ASE's name of it."""
-    if given in ("xsf", "runner"):
-        return given
-    if given is None and is_xsf(path.name):
-        return "xsf"
-    if given is None and is_runner(path):
-        return "runner"
-    if not path.is_file():
-        found = "is a folder, expected a file" if path.is_dir() else "no such file"
-        raise StructureError(f"'{path}': {found}")
-    if path.stat().st_size == 0:
-        raise StructureError(f"'{path}': empty file, expected a structure")
-    # Slow import, not needed for the formats above.
-    from annpot.structures.ase_reading import check_format, detect_format
-
-    if given is None:
-        return detect_format(path)
-    check_format(given)
-    return given
-
-
-def _require(units: Units | None, name: str) -> Units:
-    if units is None:
-        raise InputError(
-            f"'{name}' does not say its units: please give those of length and energy, "
-            "e.g. units: bohr,hartree beside 'files' in the settings, or --units "
-            "angstrom,ev on the command line"
-        )
-    return units
-
-
-def _refuse(units: Units | None, name: str) -> None:
-    if units is not None:
-        raise InputError(
-            f"units {units} for '{name}': only files of format runner (input.data of "
-            "RuNNer and n2p2) leave them open, expected no units"
-        )
+    chosen = None if members is None else frozenset(members)
+    for found in read_file(SourceFile(path, source, chosen)):
+        if not isinstance(found, Structure):
+            raise found
+        yield found
 
 
 def read_files(
     files: Iterable[SourceFile],
     *,
-    on_error: Literal["stop", "skip"] = "stop",
+    on_error: OnError = "stop",
     skipped: list[str] | None = None,
-    require: Callable[[Structure], None] | None = None,
+    require: Require | None = None,
 ) -> Iterator[tuple[Structure, Source]]:
     """Yield the structures of ``files``, which may be wrapped in a progress bar.
 
@@ -170,38 +100,10 @@ def read_files(
     require
         A further check, e.g. `require_references`, made like the others.
     """
-    errors = None if on_error == "stop" else [] if skipped is None else skipped
-    for file in files:
-        parts = _open(file.path, file.source, file.members)
-        for part in _each(parts, errors):
-            for structure in _each(part, errors):
-                if _passes(structure, require, errors):
-                    yield structure, file.source
-
-
-def _each(items: Iterator[Item], errors: list[str] | None) -> Iterator[Item]:
-    """Yield ``items``; an error that ends them is added to ``errors``, if not None."""
-    try:
-        yield from items
-    except StructureError as error:
-        if errors is None:
-            raise
-        errors.append(str(error))
-
-
-def _passes(
-    structure: Structure,
-    require: Callable[[Structure], None] | None,
-    errors: list[str] | None,
-) -> bool:
-    """Return whether ``structure`` passes all checks; add to ``errors`` as `_each`."""
-    try:
-        check_structure(structure)
-        if require is not None:
-            require(structure)
-    except StructureError as error:
-        if errors is None:
-            raise
-        errors.append(str(error))
-        return False
-    return True
+    for structures in PortionReader().read_all(
+        iterate_portions(files, strip=False),
+        on_error=on_error,
+        skipped=skipped,
+        require=require,
+    ):
+        yield from structures

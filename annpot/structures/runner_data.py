@@ -15,13 +15,14 @@ Source: n2p2's documentation, https://compphysvienna.github.io/n2p2/topics/cfg_f
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from annpot.errors import did_you_mean
+from annpot.errors import StructureError, did_you_mean
 from annpot.kernels.number_rows import count_rows
 from annpot.structures.archives import PACKED, read_start
 from annpot.structures.lines import Lines, show
@@ -34,6 +35,8 @@ NAME_COLUMNS = np.array([0, 4])
 N_COLUMNS = 10
 COLUMNS = "10 (atom x y z element charge n fx fy fz)"
 SETS = ("train", "test")
+BOUNDARY = re.compile(r"^[ \t]*end(?:[ \t].*)?\n\s*(?=begin\s)", re.MULTILINE)
+"""What is between two structures; `annpot.kernels.block_lines` looks for the same."""
 
 
 def is_runner(path: Path) -> bool:
@@ -67,15 +70,40 @@ def read_runner(content: bytes | str, name: str, units: Units) -> Iterator[Struc
         If the file is not as it should be; an absent energy is no error here.
     """
     raw = content.encode() if isinstance(content, str) else content
-    lines = Lines(raw, name, "input.data")
-    index = 0
+    for found in read_blocks(raw, name, units):
+        if isinstance(found, StructureError):
+            raise found
+        yield found
+
+
+def read_blocks(
+    content: bytes, name: str, units: Units, first_line: int = 0, number: int = 0
+) -> Iterator[Structure | StructureError]:
+    """Yield the structures of a part of an ``input.data``; an error for a wrong one.
+
+    Parameters
+    ----------
+    first_line, number
+        Numbers of the line and the structure with which ``content`` begins.
+    """
+    try:
+        lines = Lines(content, name, "input.data", first_line)
+    except StructureError as error:
+        yield error
+        return
     while words := lines.skip_blank():
-        if words[0] != "begin":
-            hint = did_you_mean(words[0][:20], ["begin"])
-            found = f"'begin' expected, found {show(words[0])}{hint}"
-            raise lines.error(found)
-        yield _read_block(lines).structure(lines, units, index)
-        index += 1
+        start = lines.at
+        try:
+            if words[0] != "begin":
+                hint = did_you_mean(words[0][:20], ["begin"])
+                found = f"'begin' expected, found {show(words[0])}{hint}"
+                raise lines.error(found)
+            yield _read_block(lines).structure(lines, units, number)
+        except StructureError as error:
+            yield error
+            following = BOUNDARY.search(lines.text, start)
+            lines.at = len(lines.text) if following is None else following.end()
+        number += 1
 
 
 @dataclass

@@ -63,7 +63,12 @@ class Structure:
     @property
     def label(self) -> str:
         """File name, with the structure's number where it is not the first."""
-        return f"'{self.file}'" + (f", structure {self.index}" if self.index else "")
+        return make_label(self.file, self.index)
+
+
+def make_label(file: str, index: int) -> str:
+    """Return the name of a structure for messages."""
+    return f"'{file}'" + (f", structure {index}" if index else "")
 
 
 @dataclass(frozen=True)

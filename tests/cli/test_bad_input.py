@@ -331,7 +331,7 @@ CASES = {
         write("1\nProperties=species:S:1:pos:R:3:forces:R:3\nTi 0 0 0\n", "a.extxyz"),
         "predict a.extxyz",
         1,
-        "'a.extxyz': ASE cannot read it as 'extxyz'",
+        "'a.extxyz', line 1: ASE cannot read it as 'extxyz'",
     ),
     "traj": (write(JUNK, "a.traj"), "predict a.traj", 1, "'a.traj'"),
     "db": (write(JUNK, "a.db"), "predict a.db", 1, "'a.db': ASE cannot read it"),

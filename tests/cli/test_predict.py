@@ -1,4 +1,5 @@
 import json
+import shlex
 
 import ase.io
 import numpy as np
@@ -102,12 +103,72 @@ def test_extrapolation_is_told_and_can_fail(made, tmp_path):
     path = squeezed(made, tmp_path)
     result = run("predict", path, folder=made)
     assert result.exit_code == 0
-    assert "annpot-warning: extrapolation file=" in result.stderr
-    assert "level=high" in result.stderr
-    assert "annpot-summary: structures=1 extrapolating=1 high=1" in result.stderr
+    *_, warning, summary = result.stderr.splitlines()  # first: compilation
+    assert warning.startswith("annpot-warning: extrapolation level=high file=")
+    words = dict(word.split("=", 1) for word in shlex.split(warning)[2:])
+    assert words["n_atoms"] == "24/24"
+    assert summary == (
+        "annpot-summary: structures=1 extrapolating=1 high=1 percent=100.0 "
+        f"worst={path} frame=0 excess={words['excess']}"
+    )
     assert result.stdout.splitlines()[1].split()[6] == "high"
     assert (
         run("predict", path, "--fail-on", "extrapolation", folder=made).exit_code == 3
+    )
+
+
+def test_all_findings_go_to_a_file(made, tmp_path):
+    path, out = squeezed(made, tmp_path), tmp_path / "w.jsonl"
+    quiet = sorted((made / "train").glob("*.xsf"))[1]
+    result = run("predict", "--json", "--warnings", out, quiet, path, folder=made)
+    assert result.exit_code == 0, result.stderr
+    assert f"wrote {out}" in result.stderr
+    lines = [json.loads(line) for line in out.read_text().splitlines()]
+    told = json.loads(result.stdout.splitlines()[1])["extrapolation"]
+    where = {"file": str(path), "frame": 0}
+    assert lines == [where | finding for finding in told["findings"]]
+    assert told["worst"] == max(told["findings"], key=lambda f: f["excess"])
+    assert {line["atom"] for line in lines} == set(told["atoms"])
+    keys = {"file", "frame", "level", "atom", "species", "kind", "feature", "value"}
+    assert set(lines[0]) == keys | {"limit", "min", "max", "excess"}
+    # the same without --json, and not a word of those inside
+    run("predict", "--warnings", tmp_path / "v.jsonl", quiet, path, folder=made)
+    assert (tmp_path / "v.jsonl").read_text() == out.read_text()
+
+
+def test_lines_on_stderr_are_capped_but_not_in_the_file(made, tmp_path):
+    path, out = squeezed(made, tmp_path), tmp_path / "w.jsonl"
+    frames = [ase.io.read(path)] * 25
+    ase.io.write(tmp_path / "many.extxyz", frames)
+    result = run(
+        "predict", tmp_path / "many.extxyz", "--warnings", out, folder=made
+    ).stderr.splitlines()
+    told = [line for line in result if line.startswith("annpot-warning: extrapolation")]
+    assert len(told) == 20
+    assert "annpot-warning: more structures extrapolate" in result[20]
+    assert result[21].startswith(
+        "annpot-summary: structures=25 extrapolating=25 high=25 percent=100.0 worst="
+    )
+    frames = [json.loads(line)["frame"] for line in out.read_text().splitlines()]
+    assert sorted(set(frames)) == list(range(25))
+
+
+def test_what_was_found_before_an_error_is_in_the_file(made, tmp_path):
+    path, out = squeezed(made, tmp_path), tmp_path / "w.jsonl"
+    out.write_text("old\n")
+    options = ["--warnings", out, "--set", "predict.batch_atoms=1"]
+    result = run("predict", path, tmp_path / "none.xyz", *options, folder=made)
+    assert result.exit_code == 1
+    lines = [json.loads(line) for line in out.read_text().splitlines()]
+    assert {line["file"] for line in lines} == {str(path)}
+
+
+def test_a_full_disk_is_named(made, tmp_path):
+    path = squeezed(made, tmp_path)
+    result = run("predict", path, "--warnings", "/dev/full", folder=made)
+    assert result.exit_code == 1
+    assert result.stderr.splitlines()[-1].startswith(
+        "Error: '/dev/full' cannot be written: No space left on device"
     )
 
 

@@ -30,10 +30,11 @@ from annpot.convert.aenet.sets import (
 )
 from annpot.descriptors import Behler, Descriptor
 from annpot.errors import AnnpotError, FileFormatError
-from annpot.fingerprints import create_set, load_set
-from annpot.generation import Tally, add_batch
+from annpot.fingerprints import load_set
+from annpot.set_writing import create_set, make_part
 from annpot.structures.reading import Source, read_structures
 from annpot.structures.xsf import read_xsf
+from annpot.tally import Rules, Tally
 
 DATA = Path(__file__).parents[1] / "data" / "aenet"
 XSF = DATA / "structures"
@@ -165,13 +166,21 @@ def test_structures_are_found_where_the_set_says(tmp_path):
     assert loaded.labels.files[0] == str(tmp_path / "a/xsf20/structure1067.xsf")
 
 
+def write_set(path, descriptor, rules, entries):
+    tally = Tally(rules)
+    part, _ = make_part(entries, descriptor)
+    tally.add(part)
+    with create_set(path, descriptor, "{}") as writer:
+        writer.append(part.rows)
+        tally.finish(writer)
+
+
 def fill(descriptor, structures, path, energies):
     """Write the fingerprint set of some structures."""
-    tally = Tally(descriptor.species, list(energies))
-    entries = [tally.entry(s, Source(("x",))) for s in structures]
-    with create_set(path, descriptor, "{}") as writer:
-        add_batch(entries, descriptor, writer, tally)
-        tally.finish(writer)
+    rules = Rules(descriptor.species, list(energies))
+    write_set(
+        path, descriptor, rules, [rules.entry(s, Source(("x",))) for s in structures]
+    )
     return load_set(path)
 
 
@@ -525,12 +534,10 @@ def test_what_gets_lost_is_said(tmp_path):
         for k, s in enumerate(STRUCTURES)
     ]
     structures[0] = replace(structures[0], forces_nc=None)
-    tally = Tally(descriptor.species, [-1.0, -2.0])
+    rules = Rules(descriptor.species, [-1.0, -2.0])
     source = Source(("x",), set="test", group="g")
-    with create_set(tmp_path / "s.h5", descriptor, "{}") as writer:
-        entries = [tally.entry(structure, source) for structure in structures]
-        add_batch(entries, descriptor, writer, tally)
-        tally.finish(writer)
+    entries = [rules.entry(structure, source) for structure in structures]
+    write_set(tmp_path / "s.h5", descriptor, rules, entries)
     loaded = load_set(tmp_path / "s.h5")
     notes: list[str] = []
     write_training_set(loaded, tmp_path / "s.train", text=True, notes=notes)

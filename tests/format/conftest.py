@@ -22,8 +22,8 @@ def saved(tmp_path: Path) -> Path:
         writing.append(G_nf, np.ones((2, 5)))
         writing.append(G_nf, np.full((3, 5), 2.0))
         names = writing.create_rows(file, "names", dtype=np.uint8)
-        writing.append_strings(names, ["a.xsf", ""])
-        writing.append_strings(names, ["µ/\udcff.xsf"])
+        writing.append(names, writing.join_strings(["a.xsf", ""]))
+        writing.append(names, writing.join_strings(["µ/\udcff.xsf"]))
         writing.write_strings(file, "species", ["Ti", "O"])
         writing.write_text(file, "remark", "Größe\n" * 20_000)
     return path

@@ -377,7 +377,8 @@ def test_archives_that_are_refused(tmp_path, monkeypatch):
 
 def test_broken_files_give_one_line(tmp_path):
     for name, content, message in (
-        ("a.xyz", "2\n\nH 0 0 0\n", "ASE cannot read it as 'extxyz' ("),
+        ("a.xyz", "2\n\nH 0 0 0\n", "line 1: 2 atoms expected, found 1: is the"),
+        ("a.xyz", "1\n\nH 0 0\n", "line 1: ASE cannot read it as 'extxyz' ("),
         ("a.extxyz", "", "empty file, expected a structure"),
         ("a.traj", "junk", "ASE cannot read it as 'traj' ("),
         ("vasprun.xml", "<a>", "ASE cannot read it as 'vasp-xml' ("),

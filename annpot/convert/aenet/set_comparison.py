@@ -14,11 +14,11 @@ from annpot.convert.aenet.networks import Setup
 from annpot.convert.aenet.set_files import Header, StoredStructure
 from annpot.descriptors import Chebyshev, Descriptor, Features
 from annpot.errors import FileFormatError
-from annpot.fingerprints import Entry
-from annpot.generation import Tally
 from annpot.pairs import find_pairs
+from annpot.set_writing import Entry
 from annpot.structures.reading import Source, read_structures, require_references
 from annpot.structures.structure import Array, Structure, stack
+from annpot.tally import Rules
 
 TOLERANCE = 1e-9
 """Largest deviation of features from those in the file, relative to their size."""
@@ -44,7 +44,7 @@ class Comparison:
         """Structures whose features have not been compared yet."""
         self._size_sf: list[Array] = []
 
-    def entry(self, stored: StoredStructure, file: Path, tally: Tally) -> Entry:
+    def entry(self, stored: StoredStructure, file: Path, rules: Rules) -> Entry:
         """Return a structure with its cell from ``file``, if it is the same there."""
         structure = next(read_structures(file, index="0"))
         self._n_structures += 1
@@ -59,7 +59,7 @@ class Comparison:
             structure = replace(structure, energy=None)
         self._waiting.append(stored)
         self.n_atoms += len(structure)
-        return tally.entry(structure, Source((str(file),)))
+        return rules.entry(structure, Source((str(file),)))
 
     def _differences(self, stored: StoredStructure, structure: Structure) -> str:
         """Return what differs, if anything does."""

@@ -26,8 +26,8 @@ from annpot.convert.aenet.set_setups import find_setups, measure_setups
 from annpot.convert.aenet.set_writing import write_training_set
 from annpot.descriptors import Descriptor
 from annpot.errors import FileFormatError
-from annpot.fingerprints import create_set
-from annpot.generation import Tally, add_batch, iterate_batches
+from annpot.set_writing import create_set, iterate_batches, make_part
+from annpot.tally import Rules, Tally
 
 __all__ = ["is_binary_set", "is_text_set", "read_training_set", "write_training_set"]
 
@@ -75,17 +75,21 @@ def read_training_set(
     files = _find_files(path, names, structures)
     candidates = _make_candidates(path, header, setups, legacy, files)
     comparison = Comparison(path, header)
-    tally = Tally(header.species, header.reference_energies.tolist())
+    rules = Rules(header.species, header.reference_energies.tolist())
+    tally = Tally(rules)
     with open_set(path) as reader:
         pairs = zip(reader.structures(), files, strict=True)
-        entries = (comparison.entry(stored, file, tally) for stored, file in pairs)
+        entries = (comparison.entry(stored, file, rules) for stored, file in pairs)
         batches = iterate_batches(entries, BATCH_ATOMS)
         first = next(batches)
         descriptor = comparison.choose(first, candidates, notes)
         settings = json.dumps({"converted from": str(path)})
         with create_set(output, descriptor, settings) as writer:
             for batch in chain([first], batches):
-                comparison.check(add_batch(batch, descriptor, writer, tally), batch)
+                part, features = make_part(batch, descriptor)
+                writer.append(part.rows)
+                tally.add(part)
+                comparison.check(features, batch)
             tally.finish(writer)
     notes.append(
         f"{len(names)} structures, {comparison.n_atoms} atoms: features differ from "

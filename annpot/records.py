@@ -1,0 +1,144 @@
+"""The record of a run: who works towards which output, how far it is, if it lives.
+
+``<output>.run`` is a line of JSON. The process that writes it holds a lock on it
+(flock), which the system releases however the process ends. Where there are no locks,
+or only those of one computer, the process itself and its heartbeat (the time of the
+file) tell whether it lives.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import socket
+import time
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from annpot.errors import FileFormatError
+
+SUFFIX = ".run"
+SILENCE = 60.0
+"""Seconds without a heartbeat before a process of another host counts as dead."""
+MAX_BYTES = 65536
+
+
+class Progress(BaseModel):
+    """How far a run is."""
+
+    model_config = ConfigDict(frozen=True)
+
+    done: int
+    total: int | None
+    unit: str
+    """What is counted, plural."""
+    seconds_per_unit: float | None
+    """Since this process began; ``None`` before it has done one."""
+    more: dict[str, float | str | None]
+    """What else there is to know."""
+
+
+class Record(BaseModel):
+    """What a run says of itself."""
+
+    model_config = ConfigDict(frozen=True)
+
+    command: str
+    """The subcommand of annpot."""
+    output: str
+    host: str
+    pid: int
+    birth: str
+    """When the process began, as the system counts; empty if it does not tell."""
+    started: datetime
+    updated: datetime
+    state: Literal["running", "stopped", "failed"]
+    message: str
+    """Why it failed or stopped."""
+    progress: Progress | None
+
+
+def path_of(output: Path) -> Path:
+    """Return the record of the runs that work towards ``output``."""
+    return output.with_name(output.name + SUFFIX)
+
+
+def read_record(path: Path) -> Record:
+    """Return what a record says.
+
+    Raises
+    ------
+    FileFormatError
+        If there is none, or it cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            raw = file.read(MAX_BYTES)
+        return Record.model_validate_json(raw)
+    except OSError as error:
+        raise FileFormatError(f"'{path}' cannot be read: {error.strerror}") from None
+    except ValidationError:
+        raise FileFormatError(f"'{path}': not the record of a run") from None
+
+
+def is_alive(path: Path, record: Record) -> bool:
+    """Return whether the process of a record still works, as far as can be known."""
+    if record.state != "running":
+        return False
+    try:
+        with path.open("rb") as file:
+            if not try_lock(file.fileno(), exclusive=False):
+                return True
+    except OSError:
+        return seems_alive(path, record, locks=False)
+    return seems_alive(path, record, locks=True)
+
+
+def seems_alive(path: Path, record: Record, *, locks: bool) -> bool:
+    """Return whether the process of a record lives although nobody seems to lock it.
+
+    Parameters
+    ----------
+    locks
+        Whether there are locks, at least those of this computer.
+    """
+    if record.state != "running":
+        return False
+    if record.host == socket.gethostname():
+        return not locks and _runs(record.pid) and birth(record.pid) == record.birth
+    try:
+        return time.time() - path.stat().st_mtime < SILENCE
+    except OSError:
+        return False
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:  # it is of another user
+        pass
+    return pid > 0
+
+
+def birth(pid: int) -> str:
+    """Return the time at which a process began, which tells it from a later one."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+    return stat.rpartition(")")[2].split()[19]
+
+
+def try_lock(descriptor: int, *, exclusive: bool) -> bool:
+    """Return whether a lock was to be had; OSError if there are no locks here."""
+    kind = fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
