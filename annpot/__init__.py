@@ -13,7 +13,7 @@ each step is:
     objective, model, networks, loss
                  energies, forces -> loss -> gradient by the weights
     optimizers, training
-                 Loss -> members -> their average, a Potential
+                 Loss -> members -> a Committee, calibrated; or one Potential
     potential    energies, forces, stresses of a Batch
     committee    several potentials: mean and deviation
     predictor    either of them, as prediction and calculator use it

@@ -229,6 +229,15 @@ def _read_labels(file: h5py.File, batch: Batch) -> Labels:
         groups=reading.read_strings(group, container.GROUPS),
         sets=[SETS[code] for code in set_s],
     )
+    largest = {
+        "energy per atom": labels.energy_s / batch.atoms_s,
+        "force": labels.forces_nc,
+        "stress": labels.stress_sv,
+        "weight": labels.weight_s,
+    }
+    for what, values in largest.items():
+        if (np.abs(values) >= LARGEST).any():  # false for NaN
+            raise FileFormatError(f"'{file.filename}': a {what} beyond {LARGEST:.0e}")
     if labels.weight_s.min(initial=1.0) <= 0.0:
         raise FileFormatError(f"'{file.filename}': a weight that is not positive")
     if not len(labels.files) == len(labels.groups) == n_structures:

@@ -7,35 +7,33 @@ neither ranks nor threads nor interruptions, so neither does any bit of the set.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
+from annpot.crew import Crew, Watch
 from annpot.descriptors import Descriptor
 from annpot.descriptors.building import make_descriptor
 from annpot.elements import SYMBOLS
 from annpot.errors import AnnpotError, StructureError
-from annpot.merging import Watch, merge
+from annpot.manifest import plan
+from annpot.merging import merge
 from annpot.parallel import ALONE, Ranks, deal
 from annpot.part_making import PartMaker
 from annpot.parts import PartsFolder
-from annpot.resumption import Marks, Resume, Say, begin
+from annpot.resumption import Beginning, Resume, Say, begin
 from annpot.settings import Settings
-from annpot.structures.portions import Portion, PortionReader, plan_portions
+from annpot.structures.portions import PortionReader
 from annpot.structures.references import require_references
-from annpot.structures.sources import Source, find_all_files
-from annpot.structures.structure import Array
 from annpot.tally import Rules, Summary, Tally
 
-Progress = Callable[[Sequence[Portion], str], Iterable[Portion]]
-"""Wraps what is worked off, with a word on what is done, to show progress."""
+Progress = Callable[[Sequence[int], str], Iterable[int]]
+"""Wraps the numbers of the portions to work on, with a word on what is done."""
 
 
-def _show_nothing(portions: Sequence[Portion], _: str) -> Sequence[Portion]:
-    return portions
+def _show_nothing(numbers: Sequence[int], _: str) -> Sequence[int]:
+    return numbers
 
 
 def _watch_nothing(*_: object) -> None:
@@ -68,7 +66,7 @@ def generate(
         Takes a line about what there is to go on with.
     watch
         Is told after each part, when nothing is half done, how many of how many
-        portions are done; what it raises ends the work.
+        portions are done; a `Stopped` that it raises ends the work of all ranks.
 
     Raises
     ------
@@ -79,9 +77,9 @@ def generate(
     output = settings.generate.output
     folder = PartsFolder(output)
     beginning = begin(settings, base, folder, resume, say, ranks)
-    manifest, portions = beginning.manifest, beginning.portions
+    manifest = beginning.manifest
     if not manifest.species:
-        symbols = _read_species(portions, progress, watch, ranks)
+        symbols = _read_species(beginning, progress, watch, ranks)
         manifest = replace(manifest, species=dict.fromkeys(symbols, "fit"))
     rules = Rules(tuple(manifest.species), list(manifest.species.values()))
     descriptor = make_descriptor(settings.descriptor, rules.species)
@@ -91,7 +89,7 @@ def generate(
     maker = PartMaker(settings.generate, folder, descriptor, rules, manifest.origins())
     tally = Tally(rules)
     try:
-        parts = _make_parts(maker, portions, beginning.marks, progress, watch, ranks)
+        parts = _make_parts(maker, beginning, progress, watch, ranks)
         if ranks.rank:
             return None
         skipped = _merge(settings, parts, folder, descriptor, tally, watch)
@@ -135,8 +133,7 @@ def _leave(folder: PartsFolder, error: BaseException, say: Say) -> None:
 
 def _make_parts(
     maker: PartMaker,
-    portions: Sequence[Portion],
-    marks: Marks,
+    beginning: Beginning,
     progress: Progress,
     watch: Watch,
     ranks: Ranks,
@@ -145,33 +142,52 @@ def _make_parts(
 
     Each rank makes some of them, and returns when all are there.
     """
+    crew = Crew(ranks, watch)
+    marks = beginning.marks
     n_parts = {number: len(found) for number, found in marks.items()}
     missing = [
         number
-        for number in range(len(portions))
+        for number in range(len(beginning.portions))
         if number not in marks or not marks[number][-1].last
     ]
-    mine = deal(_costs([portions[number] for number in missing]), ranks)
-    numbers = [missing[k] for k in mine]
-    n_before = len(portions) - len(missing)
-    reader = PortionReader()
+    costs = beginning.costs()
+    numbers = [missing[k] for k in deal(costs[missing], ranks)]
+    n_before = len(beginning.portions) - len(missing)
     made: dict[int, int] = {}
-    shown = progress([portions[number] for number in numbers], "fingerprints")
-    for number, portion in zip(numbers, shown, strict=True):
-        for n_made in maker.make(number, portion, marks.get(number, []), reader):
+    shown = progress(numbers, "fingerprints")
+    with closing(_iterate_parts(maker, beginning, numbers, shown)) as parts:
+        for number, n_made in parts:
             made[number] = n_made
-            watch(n_before + len(made) - 1, n_before + len(numbers))
+            if not crew.goes_on(n_before + len(made) - 1, n_before + len(numbers)):
+                break
     # told, not looked for: a folder on another machine may be seen late
-    for text in ranks.gather(json.dumps(made).encode()):
-        n_parts |= {int(number): n for number, n in json.loads(text).items()}
+    for theirs in crew.gather(made):
+        n_parts |= {int(number): n for number, n in theirs.items()}
     return [
         [maker.folder.part(number, batch) for batch in range(n_parts[number])]
-        for number in range(len(portions))
+        for number in range(len(beginning.portions))
     ]
 
 
-def _costs(portions: Sequence[Portion]) -> Array:
-    return np.array([portion.n_bytes for portion in portions], dtype=float)
+def _iterate_parts(
+    maker: PartMaker,
+    beginning: Beginning,
+    numbers: Sequence[int],
+    shown: Iterable[int],
+) -> Generator[tuple[int, int]]:
+    """Make parts; yield, after each, its portion and how many parts that has."""
+    skipped: list[str] = []
+    readable = PortionReader().read_all(
+        beginning.take(numbers),
+        on_error=maker.settings.on_error,
+        skipped=skipped,
+        require=maker.rules.check,
+    )
+    for number, structures in zip(shown, readable, strict=True):
+        skipped.clear()
+        done = beginning.marks.get(number, [])
+        for n_made in maker.make(number, structures, skipped, done):
+            yield number, n_made
 
 
 def find_species(settings: Settings, base: Path) -> tuple[str, ...]:
@@ -184,28 +200,31 @@ def find_species(settings: Settings, base: Path) -> tuple[str, ...]:
     """
     if settings.species is not None:
         return tuple(settings.species)
-    sources = [Source(**dict(group)) for group in settings.structures]
-    portions = plan_portions(find_all_files(sources, base))
-    return _read_species(portions, _show_nothing, _watch_nothing, ALONE)
+    beginning = Beginning(*plan(settings, base), marks={})
+    return _read_species(beginning, _show_nothing, _watch_nothing, ALONE)
 
 
 def _read_species(
-    portions: Sequence[Portion], progress: Progress, watch: Watch, ranks: Ranks
+    beginning: Beginning, progress: Progress, watch: Watch, ranks: Ranks
 ) -> tuple[str, ...]:
     """Return the species of all structures that can be read, by atomic number."""
-    mine = deal(_costs(portions), ranks)
-    reader = PortionReader()
+    numbers = deal(beginning.costs(), ranks).tolist()
+    crew = Crew(ranks, watch)
     skipped: list[str] = []
     found: set[str] = set()
-    shown = progress([portions[k] for k in mine], "species")
-    for portion in shown:
-        watch(0, len(portions))
-        for structure, _ in reader.read(
-            portion, on_error="skip", skipped=skipped, require=require_references
-        ):
+    readable = PortionReader().read_all(
+        beginning.take(numbers),
+        on_error="skip",
+        skipped=skipped,
+        require=require_references,
+    )
+    shown = progress(numbers, "species")
+    for _, structures in zip(shown, readable, strict=True):
+        if not crew.goes_on(0, len(beginning.portions)):
+            break
+        for structure, _ in structures:
             found.update(structure.symbols)
-    share = json.dumps([sorted(found), skipped[:1]]).encode()
-    shares = [json.loads(text) for text in ranks.gather(share)]
+    shares = crew.gather([sorted(found), skipped[:1]])
     symbols = {symbol for theirs, _ in shares for symbol in theirs}
     if not symbols:
         messages = [message for _, theirs in shares for message in theirs]

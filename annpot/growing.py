@@ -14,6 +14,7 @@ import json
 import os
 import zlib
 from collections.abc import Mapping, Sequence
+from itertools import takewhile
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -21,7 +22,10 @@ from typing import Any
 from annpot.errors import AnnpotError
 from annpot.format.writing import check_writable, errors_naming, resolve
 
+SUFFIX = ".journal"
 VERSION = 1
+KEYS = ("input", "sizes", "crcs", "state")
+"""Of a line of the journal."""
 Json = Any
 
 
@@ -85,7 +89,7 @@ class _File:
         for path in (self.partial, self.target):
             with contextlib.suppress(OSError), path.open("rb") as file:
                 file.seek(before)
-                raw = file.read(size - before)
+                raw = file.read(max(0, size - before))
                 return len(raw) == size - before and zlib.crc32(raw) == crc
         return False
 
@@ -152,9 +156,23 @@ class GrowingFiles:
                 return None
             raise AnnpotError(f"'{self.journal}': damaged, leave --resume out")
         self._compare(lines[0])
+        n_sound = len(list(takewhile(self._is_sound, lines[1:])))
+        del lines[1 + n_sound :]
         while len(lines) > 1 and not self._holds(lines):
             lines.pop()
         return lines
+
+    def _is_sound(self, line: Json) -> bool:
+        """Return whether `commit` may have written this line of the journal."""
+        if not isinstance(line, dict) or line.keys() != set(KEYS):
+            return False
+        rows = line["sizes"], line["crcs"], [line["input"]] * len(self._files)
+        return all(
+            isinstance(row, list)
+            and len(row) == len(self._files)
+            and all(isinstance(number, int) and number >= 0 for number in row)
+            for row in rows
+        )
 
     def _holds(self, lines: list[Json]) -> bool:
         last, before = lines[-1], lines[-2]
@@ -221,12 +239,9 @@ class GrowingFiles:
         self.inputs.append(described)
         if self._lines is None:
             return
-        line = {
-            "input": described,
-            "sizes": [file.size for file in self._files],
-            "crcs": [file.crc for file in self._files],
-            "state": state,
-        }
+        sizes = [file.size for file in self._files]
+        crcs = [file.crc for file in self._files]
+        line = dict(zip(KEYS, (described, sizes, crcs, state), strict=True))
         assert self.journal is not None
         with errors_naming(self.journal):
             raw = json.dumps(line).encode() + b"\n"
@@ -259,7 +274,7 @@ class GrowingFiles:
 def journal_of(path: Path) -> Path:
     """Return the name of the journal of files of which ``path`` is the first."""
     target = resolve(path)
-    return target.with_name(f"{target.name}.journal")
+    return target.with_name(target.name + SUFFIX)
 
 
 def _read_lines(path: Path) -> list[Json]:

@@ -6,14 +6,15 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from annpot.elements import SYMBOLS
 from annpot.errors import AnnpotError, FileFormatError, InputError
 from annpot.settings import Settings
-from annpot.structures.portions import Portion, plan_portions
+from annpot.structures.portions import iterate_portions
 from annpot.structures.sources import Source, SourceFile, find_files
 from annpot.version import __version__
 
@@ -28,8 +29,7 @@ ATOM_BYTES = 64
 """Least size of an atom in a file, about: a portion is no smaller than a batch."""
 
 
-@dataclass(frozen=True)
-class ManifestFile:
+class ManifestFile(NamedTuple):
     """A file with structures, as it was when the work began."""
 
     path: str
@@ -39,14 +39,15 @@ class ManifestFile:
     """Time of its last change, nanoseconds."""
 
 
-@dataclass(frozen=True)
-class ManifestPortion:
+class ManifestPortion(NamedTuple):
     """Files, or parts of one, that are worked on by one process."""
 
     first: int
     """Number of its first file."""
     stop: int
     """Number of its last file, plus 1."""
+    n_bytes: int
+    """How large it is: what it costs, roughly."""
     digest: str
     """SHA-256 of what is read of them."""
 
@@ -69,13 +70,13 @@ class Manifest:
     def to_json(self) -> bytes:
         """Return the text to keep, or to send to other processes."""
         head = {"format": FORMAT, "version": VERSION}
-        return json.dumps(head | asdict(self)).encode()
+        return json.dumps(head | vars(self)).encode()
 
     def origins(self) -> list[str]:
         """Return the digest of what decides what is in the parts of each portion."""
         common = [self.writer, self.settings, self.species]
         return [
-            _digest([common, portion.digest, *map(asdict, self.files_of(portion))])
+            _digest([common, portion.digest, *self.files_of(portion)])
             for portion in self.portions
         ]
 
@@ -112,13 +113,28 @@ def parse_manifest(text: bytes) -> Manifest:
     values = json.loads(text)
     if values.pop("format") != FORMAT or values.pop("version") != VERSION:
         raise ValueError(f"format '{FORMAT}', version {VERSION} expected")
-    values["files"] = [ManifestFile(**file) for file in values["files"]]
-    values["portions"] = [ManifestPortion(**portion) for portion in values["portions"]]
-    return Manifest(**values)
+    files, portions = values.pop("files"), values.pop("portions")
+    species = {
+        symbol: energy if energy == "fit" else float(energy)
+        for symbol, energy in values.pop("species").items()
+    }
+    if not set(SYMBOLS).issuperset(species):
+        raise ValueError("a species that is no element")
+    return Manifest(
+        files=[ManifestFile(str(path), int(n), int(t)) for path, n, t in files],
+        portions=[
+            ManifestPortion(int(first), int(stop), int(n_bytes), str(digest))
+            for first, stop, n_bytes, digest in portions
+        ],
+        species=species,
+        **values,
+    )
 
 
-def plan(settings: Settings, base: Path) -> tuple[Manifest, list[Portion]]:
-    """Return the manifest of the files as they are now, and their portions.
+def plan(settings: Settings, base: Path) -> tuple[Manifest, list[str]]:
+    """Return the manifest of the files as they are now, and their portions as JSON.
+
+    As text they need a tenth of the memory: there may be a million files.
 
     Parameters
     ----------
@@ -135,7 +151,7 @@ def plan(settings: Settings, base: Path) -> tuple[Manifest, list[Portion]]:
     stamped = [_stamp(file) for file in files]
     wanted = min(LARGEST, sum(file.size for file in stamped) // MOST)
     wanted = max(wanted, ATOM_BYTES * settings.generate.batch_atoms)
-    portions = plan_portions(files, wanted)
+    portions, texts = _cut(files, wanted)
     dumped = settings.model_dump(mode="json")
     species = dumped["species"]
     manifest = Manifest(
@@ -149,9 +165,9 @@ def plan(settings: Settings, base: Path) -> tuple[Manifest, list[Portion]]:
         },
         species={symbol: one["energy"] for symbol, one in (species or {}).items()},
         files=stamped,
-        portions=_describe_portions(portions, files),
+        portions=portions,
     )
-    return manifest, portions
+    return manifest, texts
 
 
 def _stamp(file: SourceFile) -> ManifestFile:
@@ -167,16 +183,19 @@ def _without_files(group: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in group.items() if key not in ("files", "names")}
 
 
-def _describe_portions(
-    portions: Sequence[Portion], files: Sequence[SourceFile]
-) -> list[ManifestPortion]:
+def _cut(
+    files: Sequence[SourceFile], n_bytes: int
+) -> tuple[list[ManifestPortion], list[str]]:
+    """Return the portions of files, described and as JSON."""
     number = {id(file): i for i, file in enumerate(files)}
-    described = []
-    for portion in portions:
+    described, texts = [], []
+    for portion in iterate_portions(files, n_bytes):
         first, last = (number[id(portion.pieces[i].file)] for i in (0, -1))
-        digest = hashlib.sha256(portion.to_json().encode()).hexdigest()
-        described.append(ManifestPortion(first, last + 1, digest))
-    return described
+        text = portion.to_json()
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        described.append(ManifestPortion(first, last + 1, portion.n_bytes, digest))
+        texts.append(text)
+    return described, texts
 
 
 def check_settings(old: Manifest, new: Manifest, where: Path) -> None:

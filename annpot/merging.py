@@ -8,18 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import h5py
+import numpy as np
 import numpy.typing as npt
 
+from annpot.crew import Watch
 from annpot.descriptors import Descriptor
 from annpot.errors import StructureError
-from annpot.format import container, reading, writing
-from annpot.parts import (
-    open_part,
-    read_part_environments,
-    read_part_statistics,
-    read_structures,
-)
+from annpot.format import container, writing
+from annpot.parts import open_part
 from annpot.set_writing import (
+    Rows,
     feature_layout,
     structure_layout,
     write_end,
@@ -27,8 +25,8 @@ from annpot.set_writing import (
 )
 from annpot.tally import Tally
 
-Watch = Callable[[int, int], None]
-"""Takes how many of how many portions are done, often; may raise."""
+APPEND_BYTES = 4 * 2**20
+"""Rows that wait in memory: to append takes its time, however little it is."""
 
 
 def merge(
@@ -64,10 +62,7 @@ def merge(
     parts = [part for portion in portions for part in portion]
     layout = feature_layout(descriptor)
     step = functools.partial(watch, len(portions), len(portions))
-    streams = {
-        path: _iterate_features(parts, path, n_features, step)
-        for path, n_features in layout.items()
-    }
+    streams = {path: _iterate_features(parts, path, step) for path in layout}
     kind = container.FINGERPRINTS
     with writing.create(output, kind, settings, streams=streams) as file:
         write_recipe(file, descriptor)
@@ -97,35 +92,60 @@ def _merge_structures(
     step: Callable[[], None],
 ) -> tuple[dict[str, int], list[str]]:
     """Write all but the features; return how many rows of these there are."""
-    datasets = {
-        path: writing.create_rows(file, path, shape, dtype)
-        for path, (shape, dtype) in structure_layout().items()
-    }
-    n_rows = dict.fromkeys(feature_layout(descriptor), 0)
+    layout = feature_layout(descriptor)
+    n_rows = dict.fromkeys(layout, 0)
     skipped: list[str] = []
+    appender = _Appender(file)
     for portion in portions:
         for part in portion:
             with open_part(part) as found:
-                rows = read_structures(found)
-                n_species = len(descriptor.species)
-                tally.add_structures(rows, read_part_environments(found, n_species))
-                skipped += reading.read_strings(found, container.SKIPPED)
-                for path, n_features in feature_layout(descriptor).items():
-                    shape = (None, n_features)
-                    n_rows[path] += len(reading.read_dataset(found, path, shape))
+                rows = found.read_structures()
+                environments = found.read_environments(len(layout))
+                skipped += found.read_skipped()
+                for path, n_features in layout.items():
+                    n_rows[path] += found.count(path, n_features)
                 if part == portion[-1]:
-                    tally.add_statistics(read_part_statistics(found, descriptor))
-            for path, dataset in datasets.items():
-                writing.append(dataset, rows[path])
+                    tally.add_statistics(found.read_statistics(descriptor))
+            tally.add_structures(rows, environments)
+            appender.append(rows)
             step()
+    appender.write()
     file.flush()  # of a dataset that is closed, HDF5 cannot say that the disk is full
     return n_rows, skipped
 
 
+class _Appender:
+    """Appends the rows of many small parts to the datasets of a set, some at once."""
+
+    def __init__(self, file: h5py.File) -> None:
+        self._datasets = {
+            path: writing.create_rows(file, path, shape, dtype)
+            for path, (shape, dtype) in structure_layout().items()
+        }
+        self._waiting: list[Rows] = []
+        self._n_bytes = 0
+
+    def append(self, rows: Rows) -> None:
+        """Append rows, now or later."""
+        self._waiting.append(rows)
+        self._n_bytes += sum(values.nbytes for values in rows.values())
+        if self._n_bytes > APPEND_BYTES:
+            self.write()
+
+    def write(self) -> None:
+        """Write all that waits."""
+        for path, dataset in self._datasets.items():
+            blocks = [rows[path] for rows in self._waiting]
+            if blocks:
+                writing.append(dataset, np.concatenate(blocks))
+        self._waiting, self._n_bytes = [], 0
+
+
 def _iterate_features(
-    parts: Sequence[Path], path: str, n_features: int, step: Callable[[], None]
+    parts: Sequence[Path], path: str, step: Callable[[], None]
 ) -> Iterator[npt.NDArray[Any]]:
     for part in parts:
-        with open_part(part) as file:
-            yield reading.read_array(file, path, (None, n_features))
+        with open_part(part) as found:
+            block = found.read(path)
+        yield block
         step()

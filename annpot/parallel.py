@@ -16,20 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annpot.errors import InputError
+from annpot.launch import launched
 
 if TYPE_CHECKING:
     from annpot.exact_sums import ExactSum
 
 Array = NDArray[np.float64]
 Integers = NDArray[np.int64]
-
-LAUNCHERS = (
-    ("OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK"),
-    ("PMI_SIZE", "PMI_RANK"),
-    ("MV2_COMM_WORLD_SIZE", "MV2_COMM_WORLD_RANK"),
-    ("SLURM_STEP_NUM_TASKS", "SLURM_PROCID"),
-)
-"""Where Open MPI, MPICH and its kin, MVAPICH and srun tell a process what it is."""
 
 
 class Ranks:
@@ -40,6 +33,8 @@ class Ranks:
 
     rank: int = 0
     size: int = 1
+    node: int = 0
+    """The least rank on this machine."""
     local_size: int = 1
     """Ranks on this machine."""
 
@@ -121,6 +116,9 @@ class MPIRanks(Ranks):
         self.rank, self.size = self._world.rank, self._world.size
         local = self._world.Split_type(mpi.COMM_TYPE_SHARED)
         self.local_size = local.size
+        node = np.array([self.rank])
+        local.Bcast(node, root=0)
+        self.node = int(node[0])
         local.Free()
 
     def any(self, flag: bool) -> bool:
@@ -218,15 +216,6 @@ def _gather(communicator: Any, data: bytes) -> list[bytes]:
     return [part.tobytes() for part in parts]
 
 
-def launched() -> tuple[int, int, str]:
-    """Return rank, number of ranks, and the variable in which the launcher says so."""
-    for size, rank in LAUNCHERS:
-        found = os.environ.get(size, "")
-        if found.isdecimal():
-            return int(os.environ.get(rank, 0)), int(found), size
-    return 0, 1, ""
-
-
 @cache
 def world() -> Ranks:
     """Return all ranks of the run; `ALONE` if no launcher of MPI started several.
@@ -237,7 +226,7 @@ def world() -> Ranks:
         If there is no mpi4py that works with the launcher.
     """
     _, size, variable = launched()
-    if size == 1:
+    if size <= 1:
         return ALONE
     where = f"started by MPI with {size} ranks ({variable})"
     try:
@@ -269,3 +258,20 @@ def deal(cost_k: Array, ranks: Ranks) -> Integers:
         rank_k[k] = load_r.argmin()
         load_r[rank_k[k]] += cost_k[k]
     return np.flatnonzero(rank_k == ranks.rank)
+
+
+def share_cores(ranks: Ranks) -> int:
+    """Return how many processor cores there are for this rank, at least 1.
+
+    A core that several ranks of a machine may run on counts as a share for each: ranks
+    that are bound to their own cores by the launcher have those.
+    """
+    if hasattr(os, "sched_getaffinity"):
+        cores = os.sched_getaffinity(0)
+    else:
+        cores = set(range(os.cpu_count() or 1))
+    mine = np.array([ranks.node, *sorted(cores)])
+    all_masks = [np.frombuffer(data, np.int64) for data in ranks.gather(mine.tobytes())]
+    local = [set(mask[1:].tolist()) for mask in all_masks if mask[0] == ranks.node]
+    share = sum(1.0 / sum(core in mask for mask in local) for core in cores)
+    return max(1, int(share + 1e-6))

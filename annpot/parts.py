@@ -12,10 +12,13 @@ import re
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
+from typing import Any
 
 import h5py
+import numpy as np
+import numpy.typing as npt
 
 from annpot.descriptors import Descriptor
 from annpot.errors import FileFormatError
@@ -115,6 +118,8 @@ class PartsFolder:
         shutil.rmtree(self._merged, ignore_errors=True)
         with writing.errors_naming(self.path):
             self.path.mkdir(exist_ok=True)
+            if not keep:  # first: nothing may be taken for what it is not
+                self.manifest.unlink(missing_ok=True)
             for left in self.path.glob("*.partial" if keep else "*.h5*"):
                 left.unlink(missing_ok=True)
         writing.write_file(self.manifest, manifest.to_json())
@@ -174,22 +179,73 @@ def write_part(
         writing.write_strings(file, container.SKIPPED, skipped)
 
 
+@dataclass(frozen=True)
+class OpenPart:
+    """A part that this run has made or checked: it is read without further checks."""
+
+    file: h5py.File
+
+    def read(self, path: str) -> npt.NDArray[Any]:
+        """Return the rows that the part adds to a dataset."""
+        return np.asarray(self.file[path][()])
+
+    def count(self, path: str, n_features: int) -> int:
+        """Return the number of rows of features.
+
+        Raises
+        ------
+        FileFormatError
+            If they are not of so many features.
+        """
+        shape = (None, n_features)
+        return int(reading.read_dataset(self.file, path, shape).shape[0])
+
+    def read_structures(self) -> Rows:
+        """Return what the part adds to the datasets of structures."""
+        return {path: self.read(path) for path in structure_layout()}
+
+    def read_skipped(self) -> list[str]:
+        """Return the messages of what was left out."""
+        return reading.read_strings(self.file, container.SKIPPED)
+
+    def read_environments(self, n_species: int) -> Environments:
+        """Return what surrounds the atoms of the part."""
+        group = reading.read_group(self.file, container.STATISTICS)
+        return read_environments(group, n_species)
+
+    def read_statistics(self, descriptor: Descriptor) -> list[Statistics]:
+        """Return the statistics of a portion, from its last part."""
+        group = reading.read_group(self.file, container.STATISTICS)
+        return [
+            read_statistics(reading.read_group(group, symbol), int(n_features))
+            for symbol, n_features in zip(
+                descriptor.species, descriptor.n_features_s, strict=True
+            )
+        ]
+
+    def recompute_statistics(self, descriptor: Descriptor) -> list[Statistics]:
+        """Return the statistics of the features in the part."""
+        return [
+            compute_statistics(self.read(path)) for path in feature_layout(descriptor)
+        ]
+
+
 @contextmanager
-def open_part(path: Path) -> Iterator[h5py.File]:
-    """Open a part that this run has made, or checked, to read from it.
+def open_part(path: Path) -> Iterator[OpenPart]:
+    """Open a part that this run has made or checked; the block only reads from it.
 
     Raises
     ------
     FileFormatError
-        If it is gone, or does not open any more.
+        If it is gone, or cannot be read any more.
     """
     try:
-        file = h5py.File(path, "r", locking="best-effort")
-    except OSError as error:
-        reason = os.strerror(error.errno) if error.errno else "it is damaged"
+        with h5py.File(path, "r", locking="best-effort") as file:
+            yield OpenPart(file)
+    except (OSError, RuntimeError, LookupError) as error:
+        number = getattr(error, "errno", None)
+        reason = os.strerror(number) if number else "it is damaged"
         raise FileFormatError(f"'{path}' cannot be read: {reason}") from None
-    with file:
-        yield file
 
 
 def check_part(path: Path, origin: str, portion: int, batch: int) -> Mark:
@@ -203,44 +259,14 @@ def check_part(path: Path, origin: str, portion: int, batch: int) -> Mark:
     with reading.open_checked(path, container.PART) as file:
         text = reading.read_text(file, container.SETTINGS)
         reading.verify_checksum(file)
+        for name, (shape, dtype) in structure_layout().items():
+            reading.read_dataset(file, name, (None, *shape), dtype)
     try:
         mark = Mark(**json.loads(text))
+        if [type(value) for value in astuple(mark)] != [str, int, int, bool, int, int]:
+            raise TypeError
     except (ValueError, TypeError, RecursionError):
         raise FileFormatError(f"'{path}' does not say what it is") from None
     if (mark.origin, mark.portion, mark.batch) != (origin, portion, batch):
         raise FileFormatError(f"'{path}' was made of other files or settings")
     return mark
-
-
-def read_structures(file: h5py.File) -> Rows:
-    """Return what a part adds to the datasets of structures."""
-    return {
-        path: reading.read_array(file, path, (None, *shape), dtype, finite=False)
-        for path, (shape, dtype) in structure_layout().items()
-    }
-
-
-def read_part_statistics(file: h5py.File, descriptor: Descriptor) -> list[Statistics]:
-    """Return the statistics of a portion, from its last part."""
-    group = reading.read_group(file, container.STATISTICS)
-    return [
-        read_statistics(reading.read_group(group, symbol), int(n_features))
-        for symbol, n_features in zip(
-            descriptor.species, descriptor.n_features_s, strict=True
-        )
-    ]
-
-
-def read_part_environments(file: h5py.File, n_species: int) -> Environments:
-    """Return what surrounds the atoms of a part."""
-    group = reading.read_group(file, container.STATISTICS)
-    return read_environments(group, n_species)
-
-
-def recompute_statistics(path: Path, descriptor: Descriptor) -> list[Statistics]:
-    """Return the statistics of the features in a part."""
-    with open_part(path) as file:
-        return [
-            compute_statistics(reading.read_array(file, name, (None, n_features)))
-            for name, n_features in feature_layout(descriptor).items()
-        ]

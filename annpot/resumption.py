@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
@@ -17,6 +17,7 @@ from annpot.parallel import Ranks, deal
 from annpot.parts import Mark, PartsFolder, check_part
 from annpot.settings import Settings
 from annpot.structures.portions import Portion
+from annpot.structures.structure import Array
 
 Resume = Literal["yes", "auto", "no"]
 TRIFLE = 600.0
@@ -32,8 +33,19 @@ class Beginning:
 
     manifest: Manifest
     """Its species may be open still."""
-    portions: list[Portion]
+    portions: list[str]
+    """As JSON."""
     marks: Marks
+
+    def costs(self) -> Array:
+        """Return about what the work on each portion costs."""
+        sizes = [portion.n_bytes for portion in self.manifest.portions]
+        return np.array(sizes, dtype=float)
+
+    def take(self, numbers: Sequence[int]) -> Iterator[Portion]:
+        """Yield some portions."""
+        for number in numbers:
+            yield Portion.from_json(self.portions[number])
 
 
 def begin(
@@ -55,10 +67,9 @@ def begin(
     if ranks.rank == 0:
         old, new, portions = _look(settings, base, folder, resume, say)
         manifests = [m.to_json().decode() for m in (new, old) if m is not None]
-        plans = json.dumps([manifests, [portion.to_json() for portion in portions]])
-    manifests, texts = json.loads(ranks.broadcast(plans.encode()))
+        plans = json.dumps([manifests, portions])
+    manifests, portions = json.loads(ranks.broadcast(plans.encode()))
     new, *olds = (parse_manifest(text.encode()) for text in manifests)
-    portions = list(map(Portion.from_json, texts))
     if not olds:
         return Beginning(new, portions, {})
     marks, problems = _survey(olds[0], folder, ranks)
@@ -74,7 +85,7 @@ def _look(
     folder: PartsFolder,
     resume: Resume | None,
     say: Say,
-) -> tuple[Manifest | None, Manifest, list[Portion]]:
+) -> tuple[Manifest | None, Manifest, list[str]]:
     """Return what was begun, if that is to be gone on with, and what is to be done."""
     output = settings.generate.output
     n_parts, is_there = folder.count(), folder.manifest.exists()

@@ -11,13 +11,19 @@ from typing import Any
 
 import h5py
 
-from annpot import keeper, records
+from annpot import growing, keeper, parts, records
 from annpot.errors import AnnpotError, FileFormatError
 from annpot.format import container, reading
 from annpot.records import Record, is_alive, read_record
 
-PARTS = ".parts"
-"""Suffix of the folder where other commands than train keep what is complete."""
+SIDES = (
+    records.SUFFIX,
+    keeper.PREVIOUS,
+    keeper.SUFFIX,
+    parts.SUFFIX,
+    growing.SUFFIX,
+)
+"""What follows the name of an output in the names of files beside it."""
 SUFFIXES = (".h5", ".hdf5", ".json")
 """Of finished files; others are not opened."""
 
@@ -27,8 +33,12 @@ class Left:
     """What a run left, or leaves just now, to go on from."""
 
     file: str
+    command: str
+    """The subcommand of annpot that goes on from it."""
     age: float | None
     """Seconds since it was written; ``None`` if it is gone in the meantime."""
+    parts: int | None = None
+    """Of a set: the batches that are complete."""
     epochs: int | None = None
     """Of a training, all members together."""
     seconds: float | None = None
@@ -111,7 +121,7 @@ def find_statuses(path: Path) -> list[Status]:
 
 def _output_name(entry: Path) -> str:
     """Return the output that a file belongs to; '' for none."""
-    for suffix in (records.SUFFIX, keeper.PREVIOUS, keeper.SUFFIX, PARTS):
+    for suffix in SIDES:
         if entry.name.endswith(suffix) and entry.name != suffix:
             return entry.name.removesuffix(suffix)
     return entry.name if entry.suffix.lower() in SUFFIXES else ""
@@ -149,23 +159,29 @@ def _look(output: Path) -> Status | None:
 
 
 def _find_left(output: Path) -> Left | None:
-    parts = output.with_name(output.name + PARTS)
-    if parts.is_dir():
-        return Left(parts.name, _age(parts))
+    folder, journal = parts.PartsFolder(output), growing.journal_of(output)
+    if folder.path.is_dir():
+        n_parts, age = folder.count(), _age(folder.path)
+        name = folder.path.name
+        return Left(name, "generate", age, parts=n_parts, usable=n_parts > 0)
+    if journal.exists():
+        return Left(journal.name, "predict", _age(journal))
     try:
         found = keeper.find(output)
     except FileFormatError as error:
         newest = keeper.names(output)[0]
-        return Left(newest.name, _age(newest), problem=str(error), usable=False)
+        age = _age(newest)
+        return Left(newest.name, "train", age, problem=str(error), usable=False)
     if found is None:
         return None
     progress = found.checkpoint.progress
     return Left(
         found.path.name,
+        "train",
         _age(found.path),
-        progress.n_epochs,
-        progress.seconds,
-        found.complaint,
+        epochs=progress.n_epochs,
+        seconds=progress.seconds,
+        problem=found.complaint,
     )
 
 

@@ -276,7 +276,7 @@ def test_whatever_a_file_holds_is_loaded(tmp_path):
     with pytest.raises(
         FileFormatError,
         match="is a committee of potentials, expected a potential: 'annpot convert "
-        "COMMITTEE --member 0 OUT' takes one out",
+        "COMMITTEE --mean OUT' makes one of it",
     ):
         Potential.load(path)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import resource
@@ -407,10 +408,32 @@ def test_what_an_earlier_run_left(here, monkeypatch):
     assert not FOLDER.path.exists()
 
 
-@pytest.mark.parametrize("text", ["", "[" * 100_000, "{}", '{"format": 1}', "[1]"])
-def test_a_manifest_that_is_none(here, text):
+def edit(**changes):
+    return lambda text: json.dumps(json.loads(text) | changes)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda text: "",
+        lambda text: text[:-9],
+        lambda text: "[" * 100_000,
+        lambda text: "[1]",
+        edit(format="annpot"),
+        edit(version=2),
+        edit(species={"Xx": "fit"}),
+        edit(species=["Ti"]),
+        edit(species={"Ti": [1]}),
+        edit(files=[["a.xsf", 1]]),
+        edit(files=[["a.xsf", "one", 1]]),
+        edit(portions=[[0, None, 1, ""]]),
+        edit(portions=3),
+        edit(more=1),
+    ],
+)
+def test_a_manifest_that_is_none(here, damage):
     stopped_at(3)
-    FOLDER.manifest.write_text(text)
+    FOLDER.manifest.write_text(damage(FOLDER.manifest.read_text()))
     result = run("generate", "--resume")
     assert result.exit_code == 1
     assert "manifest.json' is damaged" in result.stderr

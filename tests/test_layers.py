@@ -15,7 +15,7 @@ import annpot
 ROOT = Path(annpot.__file__).parent
 
 LAYERS = """
-    errors version units elements logfmt
+    errors version units elements launch logfmt
     memory
     interruption mishaps records runs
     settings
@@ -35,7 +35,7 @@ LAYERS = """
     preparation posing
     optimizers
     progress checkpoint checkpoint_file keeper trainer training
-    manifest parts merging part_making resumption generation
+    crew manifest parts merging part_making resumption generation
     explanation prediction description status
     watching calculator
     checks

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import sys
 from fractions import Fraction
 
@@ -15,7 +16,8 @@ from ranks import needs_mpi, run_ranks
 
 from annpot.errors import InputError
 from annpot.exact_sums import ExactSum
-from annpot.parallel import ALONE, LAUNCHERS, Ranks, deal, world
+from annpot.launch import LAUNCHERS
+from annpot.parallel import ALONE, Ranks, deal, share_cores, world
 
 numbers = st.floats(allow_nan=False, allow_infinity=False)
 
@@ -166,6 +168,34 @@ def test_the_launcher_and_mpi4py_must_fit_together(tmp_path):
     assert result.returncode != 0
     assert "with 4 ranks (OMPI_COMM_WORLD_SIZE)" in result.stderr
     assert "mpi4py finds 1 with MPICH" in result.stderr
+
+
+class Gathered(Ranks):
+    """A rank that gets what others are said to give."""
+
+    def __init__(self, node, given):
+        self.node, self.given = node, given
+
+    def gather(self, data):
+        return [data, *self.given]
+
+
+@pytest.mark.parametrize(
+    ("mine", "others", "expected"),
+    [
+        (range(8), [], 8),
+        (range(8), [(0, range(8))], 4),  # nobody bound them
+        (range(4), [(0, range(4, 8))], 4),  # bound to cores of their own
+        (range(8), [(0, range(8)), (0, range(8))], 2),
+        (range(8), [(5, range(8))], 8),  # on another machine
+        (range(2), [(0, range(2))] * 3, 1),  # more ranks than cores
+        ([3, 5], [(0, [5, 7])], 1),
+    ],
+)
+def test_ranks_share_the_cores_of_their_machine(monkeypatch, mine, others, expected):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(mine), raising=False)
+    given = [np.array([node, *cores]).tobytes() for node, cores in others]
+    assert share_cores(Gathered(0, given)) == expected
 
 
 @pytest.fixture

@@ -56,7 +56,7 @@ def compute_ratio(subject: Subject) -> tuple[float, float, int]:
     """Return the median of dE over the work of the forces, its spread, and of how many.
 
     Only pairs of equal cells count that are at most `RATIO_DISPLACEMENT` apart and have
-    a work of at least half the bend and 1 meV/atom.
+    a work of at least half the bend, if work or dE is at least 1 meV/atom.
     The spread is half the distance of the quartiles, over the root of the number.
     """
     steps, sample = subject.steps, subject.sample
@@ -65,7 +65,9 @@ def compute_ratio(subject: Subject) -> tuple[float, float, int]:
     atoms_k = sample.batch.atoms_s[steps.a_k]
     good_k = (steps.strain_k < 1e-6) & np.isfinite(work_k) & np.isfinite(dE_k)
     good_k &= steps.displacement_k < RATIO_DISPLACEMENT
-    good_k &= np.abs(work_k) > np.fmax(BEND_SHARE * steps.bend_k, 1e-3 * atoms_k)
+    good_k &= np.abs(work_k) > BEND_SHARE * steps.bend_k
+    # either may be tiny in other units
+    good_k &= np.fmax(np.abs(work_k), np.abs(dE_k)) > 1e-3 * atoms_k
     if not good_k.any():
         return 1.0, 0.0, 0
     ratio_k = dE_k[good_k] / work_k[good_k]
@@ -86,6 +88,8 @@ def explain_ratio(ratio: float) -> str:
     for of_E, of_F, per, of_R in itertools.product(
         ENERGIES, ENERGIES, ("angstrom", "bohr"), ("angstrom", "bohr")
     ):
+        if "ev" not in (of_E, of_F) and of_E != of_F:
+            continue  # no program writes two energies that are not its own
         n_odd = (of_E != "ev") + (of_F != "ev" or per != "angstrom")
         n_odd += of_R != "angstrom"
         # the work in eV is larger than what is computed by these factors

@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 
 import click
 
+from annpot.cli import ranks
 from annpot.cli.check import check
 from annpot.cli.convert import convert
 from annpot.cli.generate import generate
@@ -23,6 +24,7 @@ from annpot.cli.status import status
 from annpot.cli.train import train
 from annpot.errors import AnnpotError, InputError
 from annpot.interruption import INTERRUPTED, Stopped
+from annpot.launch import launched
 from annpot.version import __version__
 
 # annpot shares work among its own threads; those of BLAS would compete with them.
@@ -42,6 +44,13 @@ class WrongUsage(Failure):
 
 class ErrorWordingGroup(click.Group):
     """Turns the errors that are not ours into messages."""
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return a command, or what ranks do that are of no use for it."""
+        command = super().get_command(ctx, cmd_name)
+        if command is not None and ranks.is_idle(cmd_name):
+            return ranks.idle()
+        return command
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
@@ -133,14 +142,18 @@ def _prepare() -> None:
 def main() -> NoReturn:
     """Run annpot, and end the process without tidying up what ends with it.
 
-    Taking down compiled kernels one by one would cost 0.3 s after the work is done.
+    Taking down compiled kernels one by one would cost 0.3 s after the work is done. MPI
+    wants to be tidied up, though: some launchers take anything else for a crash.
     """
     # Imports leave a million objects behind, which each collection would walk through.
     gc.set_threshold(50_000, 20, 100)
     _prepare()
     code: int | str | None = 0
     try:
-        annpot()
+        if launched().size > 1:
+            code = ranks.run(annpot)
+        else:
+            annpot()
     except SystemExit as exit_:
         code = exit_.code
     except OSError as error:  # of --help
@@ -151,4 +164,7 @@ def main() -> NoReturn:
         code = code or _fail(error)
     with contextlib.suppress(OSError):
         sys.stderr.flush()
-    os._exit(code if isinstance(code, int) else 0 if code is None else 1)
+    number = code if isinstance(code, int) else 0 if code is None else 1
+    if launched().size > 1:
+        sys.exit(number)
+    os._exit(number)

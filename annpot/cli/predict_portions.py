@@ -12,7 +12,8 @@ from annpot.cli.report import MAX_SKIPPED
 from annpot.errors import AnnpotError
 from annpot.prediction import Explain, predict
 from annpot.predictor import Predictor
-from annpot.structures.portions import ERRORS, Portion, PortionReader
+from annpot.structures.packing import describe_error, make_error
+from annpot.structures.portions import Portion, PortionReader
 from annpot.structures.structure import Structure, check_species
 
 
@@ -29,7 +30,7 @@ class Part:
 
     def pack(self) -> bytes:
         """Return it as bytes."""
-        failure = self.failure and [type(self.failure).__name__, str(self.failure)]
+        failure = self.failure and describe_error(self.failure)
         lengths = [len(self.lines), len(self.frames)]
         head = json.dumps([lengths, self.totals.to_json(), failure]).encode()
         return b"\n".join([head, self.lines + self.frames + self.findings])
@@ -44,7 +45,7 @@ class Part:
             rest[n_lines : n_lines + n_frames],
             rest[n_lines + n_frames :],
             Totals.from_json(totals),
-            None if failure is None else ERRORS[failure[0]](failure[1]),
+            None if failure is None else make_error(failure),
         )
 
 

@@ -135,7 +135,8 @@ def _work(
             )
         stack.enter_context(files)
         table = _Table(task, head, files, target)
-        portions = table.skip(iterate_portions(_find_files(task)))
+        strip = ranks.size > 1
+        portions = table.skip(iterate_portions(_find_files(task), strip=strip))
         for portion, packed in work_off(portions, work, ranks, stopped):
             table.add(portion, Part.unpack(packed))
         _check_stop(stop, ranks)
@@ -182,7 +183,12 @@ class _Table:
         if self.files.state is None:
             self._write(Part(self.head.encode(), b"", b"", Totals(), None))
             return
-        self.totals = Totals.from_json(self.files.state)
+        try:
+            self.totals = Totals.from_json(self.files.state)
+        except (TypeError, KeyError, ValueError):
+            raise AnnpotError(
+                f"'{self.files.journal}': damaged, please leave --resume out"
+            ) from None
         report.say(
             f"going on behind {self.totals.n_structures} structures that are complete"
         )

@@ -8,7 +8,7 @@ from datetime import datetime
 import click
 
 from annpot.cli.report import print_json, say
-from annpot.records import Progress, Record
+from annpot.records import Progress, Record, clean
 from annpot.status import Left, Status, to_json
 
 UNITS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
@@ -20,8 +20,8 @@ def report_status(statuses: list[Status], as_json: bool) -> None:
         print_json([to_json(status) for status in statuses])
         return
     for status in statuses:
-        first, *rest = _lines(status)
-        click.echo(f"{status.output}: {first}")
+        first, *rest = map(clean, _lines(status))
+        click.echo(f"{clean(status.output)}: {first}")
         for line in rest:
             click.echo(f"  {line}")
     if not statuses:
@@ -40,9 +40,8 @@ def _lines(status: Status) -> Iterator[str]:
         yield status.state
     if status.left is not None:
         yield _word_left(status.left)
-    if status.resumable:
-        command = "train" if record is None else record.command
-        yield f"'annpot {command} --resume' goes on"
+    if status.resumable and status.left is not None:
+        yield f"'annpot {status.left.command} --resume' goes on"
     if status.problem is not None:
         yield status.problem
     if finished is not None and (record is not None or status.left is not None):
@@ -84,7 +83,9 @@ def _word(value: float | str | None) -> str:
 
 
 def _word_left(left: Left) -> str:
-    words = f"{left.file}"
+    words = left.file
+    if left.parts is not None:
+        words += f", {left.parts} parts"
     if left.epochs is not None:
         words += f", after {left.epochs} epochs"
     if left.age is not None:

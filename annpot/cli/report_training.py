@@ -12,6 +12,7 @@ import numpy as np
 
 from annpot.accuracy import Errors
 from annpot.cli.report import print_json, say
+from annpot.committee import Committee
 from annpot.memory import peak, say_size
 from annpot.planning import MemoryPlan
 from annpot.progress import Epoch
@@ -192,6 +193,8 @@ def report_training(
     kept = ", ".join(map(str, best))
     say(f"{result.reason}; kept epoch {kept} of {result.n_epochs}")
     say(f"memory: peak {say_size(peak())}")
+    if isinstance(result.potential, Committee):
+        say(_word_calibration(result.potential))
     if as_json:
         print_json(
             {
@@ -205,6 +208,24 @@ def report_training(
     else:
         _print_errors(result)
     say(f"wrote {saved} and {settings.log}")
+
+
+def _word_calibration(committee: Committee) -> str:
+    """Return what the deviations of a committee mean."""
+    known = committee.calibration
+    if known is None or known.forces is None:
+        return (
+            "deviations of the committee are not calibrated: too few validation "
+            "structures"
+        )
+    factors = ", ".join(
+        f"{scale.factor:.2g} ({symbol})"
+        for symbol, scale in zip(committee.species, known.forces, strict=True)
+    )
+    return (
+        f"calibrated: {100 * known.level:.0f} % of the errors of forces are below "
+        f"{factors} times their deviation"
+    )
 
 
 def _print_errors(result: Result) -> None:

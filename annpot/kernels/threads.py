@@ -17,14 +17,22 @@ from annpot.errors import InputError
 T = TypeVar("T")
 
 
+VARIABLES = ("ANNPOT_NUM_THREADS", "SLURM_CPUS_PER_TASK", "OMP_NUM_THREADS")
+"""Of the environment; the first that is set says how many threads to use."""
+
+
+def is_granted() -> bool:
+    """Return whether the user or the scheduler says how many threads to use."""
+    return any(os.environ.get(name) for name in VARIABLES)
+
+
 @cache
 def thread_count() -> int:
     """Return the number of threads to use: what the user or the scheduler grants.
 
-    The first that is set of ``ANNPOT_NUM_THREADS``, ``SLURM_CPUS_PER_TASK`` and
-    ``OMP_NUM_THREADS``; otherwise the cores that this process may run on.
+    Otherwise the cores that this process may run on.
     """
-    for name in ("ANNPOT_NUM_THREADS", "SLURM_CPUS_PER_TASK", "OMP_NUM_THREADS"):
+    for name in VARIABLES:
         value = os.environ.get(name)
         if value:
             if not value.isdecimal() or int(value) < 1:

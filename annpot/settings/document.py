@@ -193,7 +193,9 @@ class _Builder:
         self.document.lines.setdefault(path, line)
         self._check_size(node, path, line)
         if (node.tag or "").rpartition(":")[0] != "tag:yaml.org,2002":
-            self._add_problem(path, f"unknown tag {printable(str(node.tag))}", line)
+            self._add_problem(
+                path, f"unknown tag {printable(str(node.tag)[:80])}", line
+            )
         if isinstance(node, MappingNode):
             return self._build_mapping(node, path)
         if isinstance(node, SequenceNode):

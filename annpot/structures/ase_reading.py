@@ -186,6 +186,12 @@ def from_atoms(atoms: Atoms, file: str, index: int = 0) -> Structure:
     StructureError
         If an element is unknown, or a reference is not of the shape it should be.
     """
+    place = f"'{file}'" + (f", structure {index}" if index else "")
+    for i, number in enumerate(atoms.numbers):
+        if not 1 <= number < len(SYMBOLS):
+            raise StructureError(
+                f"{place}: atom {i} has atomic number {number}, expected 1 to 118"
+            )
     structure = Structure(
         symbols=tuple(atoms.symbols),
         positions_nc=np.array(atoms.positions, dtype=float),
@@ -195,11 +201,6 @@ def from_atoms(atoms: Atoms, file: str, index: int = 0) -> Structure:
         index=index,
     )
     label = structure.label
-    for i, number in enumerate(atoms.numbers):
-        if not 1 <= number < len(SYMBOLS):
-            raise StructureError(
-                f"{label}: atom {i} has atomic number {number}, expected 1 to 118"
-            )
     return dataclasses.replace(
         structure,
         energy=find_energy(atoms, label),

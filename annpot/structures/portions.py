@@ -1,114 +1,22 @@
-"""Portions of work for ranks or for a run that can be resumed: some pieces of files.
-
-They depend on the files alone, never on the number of ranks that share them.
-"""
+"""Portions of work for ranks or for a run that can be resumed, planned and read."""
 
 from __future__ import annotations
 
-import json
-import zlib
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, fields
-from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from annpot.errors import InputError, StructureError
-from annpot.structures.blocks import Place
-from annpot.structures.pieces import PIECE_BYTES, Piece, Refill, bundle, divide_all
-from annpot.structures.reading import read_pieces
+from annpot.errors import AnnpotError, StructureError
+from annpot.structures.packing import Found
+from annpot.structures.pieces import Refill
+from annpot.structures.portion import PORTION_BYTES, Portion, iterate_portions
+from annpot.structures.reading_ahead import Parsed, parse_portion, parse_portions
 from annpot.structures.sources import Source, SourceFile
 from annpot.structures.structure import Structure
 
-PORTION_BYTES = PIECE_BYTES
-"""Of text in a portion, about: 1200 atoms with forces."""
-ERRORS = {"InputError": InputError, "StructureError": StructureError}
+__all__ = ["Portion", "PortionReader", "iterate_portions", "plan_portions"]
 
-
-@dataclass(frozen=True)
-class Portion:
-    """Some pieces of files in a row, without what is in them."""
-
-    pieces: tuple[Piece, ...]
-
-    @property
-    def n_bytes(self) -> int:
-        """How large it is: what it costs, roughly."""
-        return sum(piece.n_bytes for piece in self.pieces)
-
-    def to_json(self) -> str:
-        """Return it as text, for another process with the same files."""
-        sources = list({id(p.file.source): p.file.source for p in self.pieces}.values())
-        number = {id(source): i for i, source in enumerate(sources)}
-        return json.dumps(
-            {
-                "sources": [_describe(source) for source in sources],
-                "pieces": [
-                    [
-                        number[id(piece.file.source)],
-                        str(piece.file.path),
-                        piece.name,
-                        piece.format,
-                        piece.place,
-                        piece.ordinal,
-                        piece.n_bytes,
-                        piece.failure
-                        and [type(piece.failure).__name__, str(piece.failure)],
-                    ]
-                    for piece in self.pieces
-                ],
-            }
-        )
-
-    @property
-    def check_sum(self) -> int:
-        """What tells whether two portions are the same part of the same files."""
-        return zlib.crc32(self.to_json().encode())
-
-    @classmethod
-    def from_json(cls, text: str) -> Portion:
-        """Return the portion that `to_json` described."""
-        described = json.loads(text)
-        sources = [Source(files=(), **values) for values in described["sources"]]
-        return cls(tuple(_make_piece(sources, *row) for row in described["pieces"]))
-
-
-def _describe(source: Source) -> dict[str, Any]:
-    """Return all of a source but where its files are."""
-    return {
-        field.name: getattr(source, field.name)
-        for field in fields(source)
-        if field.name not in ("files", "names")
-    }
-
-
-def _make_piece(
-    sources: list[Source],
-    source: int,
-    path: str,
-    name: str,
-    format_: str | None,
-    place: list[int] | None,
-    ordinal: int,
-    n_bytes: int,
-    failure: list[str] | None,
-) -> Piece:
-    return Piece(
-        file=SourceFile(Path(path), sources[source]),
-        name=name,
-        format=format_,
-        place=None if place is None else Place(*place),
-        ordinal=ordinal,
-        n_bytes=n_bytes,
-        failure=None if failure is None else ERRORS[failure[0]](failure[1]),
-    )
-
-
-def iterate_portions(
-    files: Iterable[SourceFile], n_bytes: int = PORTION_BYTES
-) -> Iterator[Portion]:
-    """Yield the portions of ``files`` in their order, as far as those are looked at."""
-    for pieces in bundle(divide_all(files), n_bytes):
-        yield Portion(tuple(piece._replace(content=None) for piece in pieces))
+OnError = Literal["stop", "skip"]
+Require = Callable[[Structure], None]
 
 
 def plan_portions(
@@ -125,33 +33,68 @@ def plan_portions(
 
 
 class PortionReader:
-    """Reads portions; quickest in the order in which they were planned."""
+    """Reads portions; quickest in the order in which they were planned.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    n_workers
+        Processes that parse ahead, see `annpot.structures.reading_ahead`.
+    """
+
+    def __init__(self, n_workers: int | None = None) -> None:
+        self._n_workers = n_workers
         self._refill = Refill()
 
     def read(
         self,
         portion: Portion,
         *,
-        on_error: Literal["stop", "skip"] = "stop",
+        on_error: OnError = "stop",
         skipped: list[str] | None = None,
-        require: Callable[[Structure], None] | None = None,
+        require: Require | None = None,
     ) -> Iterator[tuple[Structure, Source]]:
         """Yield the structures of a portion; parameters as of `read_files`."""
-        pieces = map(self._refill.fill, portion.pieces)
-        return read_pieces(pieces, on_error, skipped, require)
+        parsed = parse_portion(portion, self._refill)
+        yield from _select(portion, parsed, on_error, skipped, require)
 
     def read_all(
         self,
         portions: Iterable[Portion],
         *,
-        on_error: Literal["stop", "skip"] = "stop",
+        on_error: OnError = "stop",
         skipped: list[str] | None = None,
-        require: Callable[[Structure], None] | None = None,
+        require: Require | None = None,
     ) -> Iterator[Iterator[tuple[Structure, Source]]]:
         """Yield what `read` does of each portion; each must be read before the next."""
-        for portion in portions:
-            yield self.read(
-                portion, on_error=on_error, skipped=skipped, require=require
-            )
+        for portion, parsed in parse_portions(portions, self._refill, self._n_workers):
+            yield _select(portion, parsed, on_error, skipped, require)
+
+
+def _select(
+    portion: Portion,
+    parsed: Parsed,
+    on_error: OnError,
+    skipped: list[str] | None,
+    require: Require | None,
+) -> Iterator[tuple[Structure, Source]]:
+    """Yield the structures; raise errors or note them."""
+    for number, found in parsed:
+        error = _find_error(found, require)
+        if error is None:
+            assert isinstance(found, Structure)
+            yield found, portion.pieces[number].file.source
+        elif on_error == "stop" or not isinstance(error, StructureError):
+            raise error
+        elif skipped is not None:
+            skipped.append(str(error))
+
+
+def _find_error(found: Found, require: Require | None) -> AnnpotError | None:
+    if not isinstance(found, Structure):
+        return found
+    try:
+        if require is not None:
+            require(found)
+    except StructureError as error:
+        return error
+    return None

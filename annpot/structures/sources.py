@@ -97,7 +97,7 @@ def _match(pattern: str, base: Path, source: Source) -> list[Path]:
         found = [base / name for name in names if (base / name).is_file()]
         expected = f"no such file, or nothing matches{_suggest(path)}"
     if not found:
-        raise InputError(f"files: '{pattern}': {expected}")
+        raise InputError(f"files: '{pattern:.300}': {expected}")
     return sorted(found, key=_natural)
 
 

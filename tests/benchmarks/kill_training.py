@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from annpot import keeper
-from annpot.potential import Potential
+from annpot.committee import Committee
 from annpot.training_log import read_log
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "tio2"
@@ -55,9 +55,9 @@ class Outcome:
     """What a training ended with."""
 
     def __init__(self, folder: Path) -> None:
-        models = Potential.load(folder / "potential.h5").models
-        networks = [model.network.flatten() for model in models]
-        self.weights_w = np.concatenate(networks)
+        committee = Committee.load(folder / "potential.h5")
+        models = [model for member in committee.members for model in member.models]
+        self.weights_w = np.concatenate([model.network.flatten() for model in models])
         log = read_log(folder / "train.log")
         del log["seconds"]
         self.log = np.array(list(log.values()))

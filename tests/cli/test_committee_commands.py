@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from commands import run
 
+from annpot import Calculator
+from annpot.calibration import Calibration, Scale
 from annpot.committee import Committee
 from annpot.potential import Potential
 from annpot.structures.reading import read_structures
@@ -115,16 +117,6 @@ def test_info_tells_and_verifies_the_members(committee):
     ("arguments", "message"),
     [
         (
-            ("plot", "correlation", "fingerprints.h5", "-p"),
-            "is a committee of potentials, expected a potential: "
-            "'annpot convert COMMITTEE --member 0 OUT' takes one out",
-        ),
-        (
-            ("plot", "basis"),
-            "is a committee of potentials, expected a potential: "
-            "'annpot convert COMMITTEE --member 0 OUT' takes one out",
-        ),
-        (
             ("plot", "features"),
             "is a committee of potentials, expected a fingerprint set: "
             "'annpot generate' makes one",
@@ -148,3 +140,142 @@ def test_predict_names_what_it_cannot_use(made):
     assert "is a fingerprint set, expected a potential: 'annpot train' makes one" in (
         result.stderr
     )
+
+
+# What training makes by default, with calibration.
+
+CALIBRATION = Calibration(
+    0.9, Scale(2.5, 1e-4, 30), (Scale(3.0, 0.01, 70), Scale(4.0, 0.02, 90))
+)
+
+
+@pytest.fixture(scope="module")
+def calibrated(members, tmp_path_factory):
+    path = tmp_path_factory.mktemp("calibrated") / "potential.h5"
+    Committee(tuple(members), CALIBRATION).save(path)
+    return path
+
+
+def evaluate(file, path):
+    (structure,) = read_structures(path)
+    return Committee.load(file).evaluate(stack([structure], ("Ti", "O")))
+
+
+def test_json_has_the_bounds(made, calibrated, path):
+    result = run("predict", "-p", calibrated, "--json", path, folder=made)
+    record, expected = json.loads(result.stdout), evaluate(calibrated, path)
+    assert record["energy_error"] == pytest.approx(expected.E_error_s[0], rel=1e-6)
+    np.testing.assert_allclose(record["forces_error"], expected.F_error_n, rtol=1e-6)
+    assert record["energy_std"] == pytest.approx(expected.E_std_s[0], rel=1e-6)
+
+
+def test_the_table_has_the_bounds(made, calibrated, path):
+    result = run("predict", "-p", calibrated, "--forces", path, folder=made)
+    head, row, *atoms = result.stdout.splitlines()
+    expected = evaluate(calibrated, path)
+    bound_n, n_atoms = expected.F_error_n, len(expected.F_error_n)
+    assert head.split()[-2:] == [
+        "energy_error(meV/atom)",
+        "max_force_error(meV/angstrom)",
+    ]
+    assert row.split()[-2:] == [
+        f"{1000 * expected.E_error_s[0] / n_atoms:.3f}",
+        f"{1000 * bound_n.max():.3f}",
+    ]
+    for line, bound in zip(atoms, bound_n, strict=False):
+        assert line.split()[-1] == f"{bound:.8f}"
+
+
+def test_the_extxyz_has_the_bounds(made, calibrated, path, tmp_path):
+    out = tmp_path / "out.extxyz"
+    result = run("predict", "-p", calibrated, path, "-o", out, folder=made)
+    assert result.exit_code == 0, result.stderr
+    atoms, expected = ase.io.read(out), evaluate(calibrated, path)
+    assert atoms.info["energy_error"] == pytest.approx(expected.E_error_s[0], rel=1e-6)
+    np.testing.assert_allclose(
+        atoms.arrays["forces_error"], expected.F_error_n, atol=1e-7
+    )
+
+
+def test_the_calculator_has_the_bounds(calibrated, committee, path):
+    atoms, expected = ase.io.read(path), evaluate(calibrated, path)
+    atoms.calc = Calculator(calibrated, on_extrapolation="ignore")
+    bound = atoms.calc.get_property("energy_error", atoms)
+    assert bound == pytest.approx(expected.E_error_s[0], rel=1e-9)
+    bound_n = atoms.calc.get_property("forces_error", atoms)
+    np.testing.assert_allclose(bound_n, expected.F_error_n, rtol=1e-9)
+    atoms.calc = Calculator(committee, on_extrapolation="ignore")
+    atoms.get_potential_energy()
+    assert "forces_std" in atoms.calc.results
+    assert "forces_error" not in atoms.calc.results
+
+
+def test_info_tells_the_calibration(calibrated, committee):
+    assert "calibration: none" in run("info", committee).stdout
+    told = json.loads(run("info", "--json", calibrated).stdout)["calibration"]
+    assert told["level"] == 0.9
+    assert told["energy_per_atom"] == {"factor": 2.5, "floor": 1e-4, "count": 30}
+    assert told["forces"]["O"] == {"factor": 4.0, "floor": 0.02, "count": 90}
+
+
+def test_the_mean_is_a_potential_of_the_same_energies(made, calibrated, path, tmp_path):
+    mean = tmp_path / "mean.h5"
+    result = run("convert", calibrated, mean, "--mean")
+    assert result.exit_code == 0, result.stderr
+    one, all_ = (
+        json.loads(run("predict", "-p", file, "--json", path, folder=made).stdout)
+        for file in (mean, calibrated)
+    )
+    assert one["energy"] == pytest.approx(all_["energy"], rel=1e-12)
+    np.testing.assert_allclose(one["forces"], all_["forces"], atol=1e-9)
+    assert "energy_std" not in one
+    assert run("info", "--verify", mean).exit_code == 0
+
+
+def test_converting_keeps_the_calibration(calibrated, members, tmp_path):
+    text, back = tmp_path / "text.json", tmp_path / "back.h5"
+    for source, target in ((calibrated, text), (text, back)):
+        result = run("convert", source, target)
+        assert result.exit_code == 0, result.stderr
+    assert Committee.load(text).calibration == CALIBRATION
+    assert Committee.load(back).calibration == CALIBRATION
+    assert back.read_bytes() == calibrated.read_bytes()
+    # other members have other errors
+    members[0].save(tmp_path / "one.h5")
+    both = tmp_path / "both.h5"
+    run("convert", calibrated, tmp_path / "one.h5", both)
+    assert len(Committee.load(both).members) == 4
+    assert Committee.load(both).calibration is None
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("plot", "basis"),
+        ("plot", "correlation", "fingerprints.h5", "-p"),
+    ],
+)
+def test_pictures_of_a_committee(work, calibrated, arguments):
+    result = run(*arguments, calibrated, "-o", "picture.png", folder=work)
+    assert result.exit_code == 0, result.stderr
+    assert (work / "picture.png").stat().st_size > 1000
+
+
+def test_train_makes_a_calibrated_committee(work):
+    options = ["members=3", "epochs=3", "validation_fraction=0.5", "bootstrap=true"]
+    settings = [word for o in options for word in ("--set", f"train.{o}")]
+    result = run("train", *settings, "-o", "new.h5", folder=work)
+    assert result.exit_code == 0, result.stderr
+    assert "calibrated: 90 % of the errors of forces are below" in result.stderr
+    committee = Committee.load(work / "new.h5")
+    assert [m.provenance["member"] for m in committee.members] == [0, 1, 2]
+    assert json.loads(committee.settings)["train"]["bootstrap"]
+    assert all(m.settings == committee.settings for m in committee.members)
+    result = run("info", "--verify", "new.h5", folder=work)
+    assert result.exit_code == 0, result.stderr
+    result = run(
+        "train", "--set", "train.members=2", "--set", "train.validation_fraction=0",
+        "--epochs", 2, "-o", "none.h5", folder=work,
+    )  # fmt: skip
+    assert "not calibrated: too few validation structures" in result.stderr
+    assert Committee.load(work / "none.h5").calibration is None

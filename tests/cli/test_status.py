@@ -121,6 +121,26 @@ def test_a_checkpoint_without_a_record(stopped):
     assert found["potential.h5"]["resumable"] is True
 
 
+def test_what_other_commands_left(work, monkeypatch):
+    """Parts of a set, and predictions, as generate and predict leave them if killed."""
+    (work / "fingerprints.h5").unlink()
+    parts = work / "fingerprints.h5.parts"
+    parts.mkdir()
+    assert status(work)[0]["fingerprints.h5"]["resumable"] is False
+    for name in ("000000-00000.h5", "000000-00001.h5", "000001-00000.h5.partial"):
+        (parts / name).write_bytes(b"")
+    (work / "out.xyz.journal").write_text("{}\n[]\n")
+    found, code = status(work)
+    assert code == 1
+    for name, command in (("fingerprints.h5", "generate"), ("out.xyz", "predict")):
+        assert (found[name]["state"], found[name]["resumable"]) == ("unfinished", True)
+        assert found[name]["left"]["command"] == command
+    text = run("status", folder=work).stdout
+    assert "\n  fingerprints.h5.parts, 2 parts, " in text
+    assert "\n  'annpot generate --resume' goes on\n" in text
+    assert "\n  'annpot predict --resume' goes on\n" in text
+
+
 def test_a_damaged_checkpoint_is_told(stopped):
     newest, previous = keeper.names(stopped / "potential.h5")
     shutil.copy(newest, previous)

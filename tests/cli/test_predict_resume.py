@@ -1,0 +1,216 @@
+"""Predictions that are interrupted and go on, and those of several ranks."""
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from commands import run
+from ranks import needs_mpi, run_ranks
+
+from annpot.structures import pieces
+from annpot.structures.reading import read_structures
+
+MAIN = "from annpot.cli.main import main; main()"
+OUTPUTS = ("--json", "--results", "results.jsonl", "-o", "out.xyz")
+SMALL = """
+from annpot.structures import pieces, portions
+pieces.PIECE_BYTES = 3000
+portions.iterate_portions.__defaults__ = (3000,)
+"""
+"""Portions of one or two structures."""
+SLOW = """
+import time
+from annpot import prediction
+predict_batch = prediction._predict_batch
+def wait(*arguments):
+    time.sleep({})
+    return predict_batch(*arguments)
+prediction._predict_batch = wait
+"""
+
+
+@pytest.fixture(scope="module")
+def many(made, tmp_path_factory):
+    """Return a folder with a potential and 96 structures in one file."""
+    folder = tmp_path_factory.mktemp("many")
+    shutil.copy(made / "potential.h5", folder)
+    text = ""
+    for path in sorted((made / "train").glob("*.xsf")) * 8:
+        (structure,) = read_structures(path)
+        rows = zip(structure.symbols, structure.positions_nc.tolist(), strict=True)
+        atoms = "".join(f"{symbol} {x!r} {y!r} {z!r}\n" for symbol, (x, y, z) in rows)
+        lattice = " ".join(map(repr, structure.cell_cc.ravel().tolist()))
+        text += f'{len(structure)}\nLattice="{lattice}" energy={structure.energy}\n'
+        text += atoms
+    (folder / "many.xyz").write_text(text)
+    shutil.copytree(made / "test", folder / "test")
+    return folder
+
+
+def arguments(folder):
+    return ["predict", "many.xyz", *sorted(map(str, (folder / "test").glob("*.xsf")))]
+
+
+def start(folder, *options, delay=0.0):
+    code = "\n".join([SMALL, SLOW.format(delay) if delay else "", MAIN])
+    return subprocess.Popen(
+        [sys.executable, "-c", code, *arguments(folder), *OUTPUTS, *options],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "ANNPOT_NUM_THREADS": "1"},
+    )
+
+
+def contents(folder):
+    return [(folder / name).read_bytes() for name in ("results.jsonl", "out.xyz")]
+
+
+def remove_outputs(folder):
+    for path in folder.iterdir():
+        if path.name.startswith(("results", "out")):
+            path.unlink()
+
+
+@pytest.fixture(scope="module")
+def expected(many):
+    process = start(many)
+    _, errors = process.communicate(timeout=100)
+    assert process.returncode == 0, errors
+    found = contents(many)
+    assert found[0].count(b"\n") == 100
+    remove_outputs(many)
+    return found
+
+
+def journal_lines(folder):
+    path = folder / "results.jsonl.journal"
+    return path.read_text().count("\n") if path.exists() else 0
+
+
+def wait_for(condition, process):
+    end = time.monotonic() + 60
+    while time.monotonic() < end and process.poll() is None and not condition():
+        time.sleep(0.01)
+
+
+def test_kill_at_random_moments(many, expected):
+    rng, resumed = random.Random(1), ()
+    for n_lines in (2, 9, 10, 25):
+        process = start(many, *resumed, delay=0.03)
+        wait_for(lambda n=n_lines: journal_lines(many) >= n, process)
+        time.sleep(rng.random() * 0.05)
+        process.kill()
+        process.communicate()
+        assert not (many / "out.xyz").exists()
+        resumed = ("--resume",)
+    process = start(many, "--resume")
+    _, errors = process.communicate(timeout=100)
+    assert process.returncode == 0, errors
+    assert "going on behind" in errors
+    assert contents(many) == expected
+    assert not list(many.glob("*.journal")) + list(many.glob("*.partial"))
+    remove_outputs(many)
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGUSR1", "SIGINT"])
+def test_a_signal_says_how_to_go_on(many, expected, name):
+    process = start(many, delay=0.02)
+    wait_for(lambda: journal_lines(many) > 5, process)
+    process.send_signal(getattr(signal, name))
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 75, errors
+    assert "predict --resume' goes on" in errors
+    process = start(many, "--resume", "auto")
+    _, errors = process.communicate(timeout=100)
+    assert process.returncode == 0, errors
+    assert contents(many) == expected
+    remove_outputs(many)
+
+
+def stop_at(folder, n_lines):
+    process = start(folder, delay=0.02)
+    wait_for(lambda: journal_lines(folder) > n_lines, process)
+    process.kill()
+    process.communicate()
+
+
+def test_what_is_not_the_same_is_refused(many):
+    stop_at(many, 5)
+    for change, fragment in (
+        (("--index", "::2"), "with index ':', but now it is '::2'"),
+        (("--forces",), "with forces False, but now it is True"),
+        (("--on-error", "skip"), "with on_error 'stop', but now it is 'skip'"),
+    ):
+        process = start(many, "--resume", *change)
+        _, errors = process.communicate(timeout=60)
+        assert process.returncode == 1
+        assert fragment in errors
+    text = (many / "many.xyz").read_text()
+    (many / "many.xyz").write_text("\n" + text)
+    process = start(many, "--resume")
+    _, errors = process.communicate(timeout=60)
+    (many / "many.xyz").write_text(text)
+    assert process.returncode == 1
+    assert "the files are not those that portion 0 was made from" in errors
+    remove_outputs(many)
+
+
+def test_options_that_make_no_sense(work):
+    for words, fragment in (
+        (("--resume",), "--resume needs -o or --results"),
+        (("-o", "a", "--results", "a"), "need files of their own"),
+    ):
+        result = run("predict", "test", *words, folder=work)
+        assert result.exit_code == 2
+        assert fragment in result.stderr
+    result = run("predict", "0.xsf", "-o", "a", "--resume", folder=work)
+    assert result.exit_code == 1
+    assert "so there is nothing to go on from" in result.stderr
+
+
+def test_results_are_what_is_printed(made, tmp_path, monkeypatch):
+    files = sorted((made / "test").glob("*.xsf"))
+    printed = run("predict", "--forces", *files, folder=made)
+    path = tmp_path / "table.txt"
+    result = run("predict", "--forces", "--results", path, *files, folder=made)
+    assert result.stdout == ""
+    assert path.read_text() == printed.stdout
+    path = tmp_path / "lines.jsonl"
+    assert run("predict", "--results", path, *files, folder=made).exit_code == 0
+    assert path.read_text() == run("predict", "--json", *files, folder=made).stdout
+    # and how files are cut into portions matters to round-off only
+    monkeypatch.setattr(pieces, "BUNDLE_FILES", 1)
+    other = run("predict", "--json", *files, folder=made).stdout.splitlines()
+    for one, two in zip(path.read_text().splitlines(), other, strict=True):
+        energies = [json.loads(line)["energy"] for line in (one, two)]
+        assert energies[0] == pytest.approx(energies[1], abs=1e-10)
+
+
+@needs_mpi
+@pytest.mark.parametrize("n_ranks", [2, 3])
+def test_ranks_give_the_same_bytes(many, expected, n_ranks):
+    code = f"{SMALL}\n{MAIN}"
+    words = ["-c", code, *arguments(many), *OUTPUTS]
+    result = run_ranks(n_ranks, *words, folder=many)
+    assert result.returncode == 0, result.stderr
+    assert contents(many) == expected
+    assert result.stderr.count("wrote results.jsonl") == 1
+    remove_outputs(many)
+
+
+@needs_mpi
+def test_a_failure_on_a_rank_ends_all(many):
+    (many / "bad.xsf").write_text("junk")
+    words = ["-c", f"{SMALL}\n{MAIN}", "predict", "many.xyz", "bad.xsf"]
+    result = run_ranks(2, *words, folder=many)
+    assert result.returncode != 0
+    assert result.stderr.count("'bad.xsf', line 1: a keyword") == 1
+    assert result.stdout.count("many.xyz ") == 96

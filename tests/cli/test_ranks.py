@@ -1,0 +1,148 @@
+"""Commands run by several ranks of MPI: what they say, and how they end."""
+
+from __future__ import annotations
+
+import re
+import shutil
+
+import numpy as np
+import pytest
+from ranks import needs_mpi, run_ranks
+
+from annpot.potential import Potential
+
+pytestmark = needs_mpi
+
+PROGRAM = """
+import os, signal, sys
+from annpot.errors import AnnpotError, InputError
+from annpot.launch import launched
+from annpot.loss import Loss
+
+compute, calls = Loss.compute, []
+
+def stumble(self, weights_w):
+    calls.append(1)
+    if launched().rank == RANK and len(calls) == 4:
+        ACTION
+    return compute(self, weights_w)
+
+Loss.compute = stumble
+from annpot.cli.main import main
+main()
+"""
+"""annpot, but one rank does something else amid the training."""
+
+ANNPOT = "from annpot.cli.main import main; main()"
+TRAIN = ("train", "--set", "train.log=log")
+
+
+def annpot(n_ranks, folder, *arguments, program=ANNPOT, **environment):
+    return run_ranks(n_ranks, "-c", program, *arguments, folder=folder, **environment)
+
+
+def stumbling(rank, action):
+    return PROGRAM.replace("RANK", str(rank)).replace("ACTION", action)
+
+
+def said(result):
+    """Return what annpot said, without what the launcher says."""
+    lines = result.stderr.splitlines()
+    return [line for line in lines if line and not line.startswith("Abort(")]
+
+
+def numbers(path):
+    potential = Potential.load(path)
+    return np.concatenate([m.network.flatten() for m in potential.models])
+
+
+@pytest.fixture(scope="module")
+def whole(made, tmp_path_factory):
+    """Return a folder where one rank has trained."""
+    folder = tmp_path_factory.mktemp("whole")
+    shutil.copytree(made, folder, dirs_exist_ok=True)
+    result = annpot(1, folder, *TRAIN)
+    assert result.returncode == 0, result.stderr
+    return folder
+
+
+def test_train_says_and_writes_the_same_on_any_number_of_ranks(whole, work):
+    alone = annpot(1, whole, *TRAIN)
+    result = annpot(3, work, *TRAIN)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout == alone.stdout
+    assert "3 ranks of MPI" in said(result)[0]
+    assert said(result)[-1] == "wrote potential.h5 and log"
+    found, expected = (numbers(f / "potential.h5") for f in (work, whole))
+    np.testing.assert_array_equal(found, expected)
+    logs = [
+        [row.split()[:10] for row in (f / "log").read_text().splitlines()]
+        for f in (work, whole)
+    ]
+    assert logs[0] == logs[1]
+    assert not list(work.glob("*.checkpoint*")) + list(work.glob("*.run"))
+
+
+def test_what_goes_wrong_everywhere_is_said_once(work):
+    result = annpot(3, work, "train", "--input", "nothing.h5")
+    assert result.returncode == 1
+    assert [line for line in said(result) if "ranks of MPI" not in line] == [
+        "Error: 'nothing.h5': no such file: 'annpot generate' makes one"
+    ]
+    result = annpot(2, work, "train", "--set", "train.epochz=3")
+    assert result.returncode == 2
+    assert result.stderr.count("epochz") == 1
+    result = annpot(2, work, "trian")
+    assert result.returncode == 2
+    assert result.stderr.count("No such command") == 1
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+@pytest.mark.parametrize(
+    ("action", "code", "message"),
+    [
+        ("raise AnnpotError('the sky falls')", 1, "Error: the sky falls"),
+        ("raise InputError('too blue')", 2, "Error: too blue"),
+        ("calls.nothing", 1, "'list' object has no attribute 'nothing'"),
+        ("os.kill(os.getpid(), signal.SIGKILL)", None, ""),
+    ],
+    ids=["failure", "input", "our own", "killed"],
+)
+def test_a_rank_that_fails_stops_the_job(work, rank, action, code, message):
+    result = annpot(2, work, *TRAIN, program=stumbling(rank, action), timeout=60)
+    assert result.returncode == code if code else result.returncode != 0
+    assert result.stderr.count(message) == 1 if message else True
+    if code:
+        assert f"rank {rank}: " in result.stderr
+    assert ("Traceback" in result.stderr) == (message.startswith("'list'"))
+
+
+def test_a_signal_to_any_rank_stops_all_and_any_number_goes_on(whole, work):
+    action = "os.kill(os.getpid(), signal.SIGUSR1)"
+    result = annpot(2, work, *TRAIN, program=stumbling(1, action), timeout=60)
+    assert result.returncode == 75, result.stderr
+    assert sum("stopped by SIGUSR1" in line for line in said(result)) == 1
+    assert (work / "potential.h5.checkpoint").exists()
+    result = annpot(3, work, *TRAIN, "--resume")
+    assert result.returncode == 0, result.stderr
+    found, expected = (numbers(f / "potential.h5") for f in (work, whole))
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_other_commands_are_those_of_the_first_rank(work):
+    result = annpot(3, work, "info", "potential.h5")
+    assert result.returncode == 0
+    assert result.stdout.count("kind: potential") == 1
+    assert result.stderr == ""
+    result = annpot(2, work, "info", "--nonsense")
+    assert result.returncode == 2
+    assert result.stderr.count("No such option") == 1
+
+
+def test_without_mpi4py_one_rank_says_what_to_install(work):
+    program = f"import sys; sys.modules['mpi4py'] = None; {ANNPOT}"
+    result = annpot(2, work, *TRAIN, program=program)
+    assert result.returncode == 2
+    (error,) = re.findall("Error: .*", result.stderr)
+    assert "started by MPI with 2 ranks (PMI_SIZE), but mpi4py cannot be used" in error
+    assert "pip install mpi4py" in error
