@@ -86,7 +86,6 @@ def select(
     from annpot.choosing import Request, choose
     from annpot.cli import report
     from annpot.cli.report_selection import report_selection
-    from annpot.parallel import world
     from annpot.structures.reading import Source
     from annpot.structures.selection import parse_index
     from annpot.units import parse_units
@@ -94,8 +93,6 @@ def select(
     parse_index(index)
     if units is not None:
         parse_units(units)
-    if world().rank > 0:  # one process does it
-        return
     report.announce_compilation()
     source = Source(tuple(names), index=index, format=format_, units=units)
     request = Request(
