@@ -161,3 +161,12 @@ def test_the_budget(monkeypatch):
     assert memory.budget(None) == (7 * GB, "60% of what Slurm leaves")
     assert memory.budget(2 * GB) == (2 * GB, "as wanted")
     assert memory.budget(12 * GB) == (11 * GB, "12 GB wanted, but Slurm leaves no more")
+
+
+def test_ranks_of_a_machine_share_its_memory(monkeypatch):
+    monkeypatch.setattr(memory, "free", lambda: memory.Free(10 * GB, "Slurm"))
+    monkeypatch.setattr(memory, "resident", lambda: GB)
+    assert memory.budget(None, 4).bytes == GB + 6 * GB // 4
+    assert memory.budget(8 * GB, 4) == (2 * GB, "as wanted")
+    found = memory.budget(40 * GB, 4)
+    assert found == (GB + 10 * GB // 4, "40 GB wanted, but Slurm leaves no more")

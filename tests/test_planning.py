@@ -12,7 +12,16 @@ from commands import run
 from annpot import memory, posing
 from annpot.fingerprints import load_set
 from annpot.pairs import find_packed_pairs, take_pairs, unpack_pairs
-from annpot.planning import Kept, Ledger, Seconds, Size, choose, count_bytes, peak
+from annpot.planning import (
+    Kept,
+    Ledger,
+    Seconds,
+    Size,
+    choose,
+    count_bytes,
+    count_visits,
+    peak,
+)
 from annpot.potential import Potential
 from annpot.settings import load_settings
 from annpot.shards import cut
@@ -100,6 +109,26 @@ def test_the_ledger_gives_way_to_more_pairs_than_foreseen():
     assert ledger.tally()["vectors"] == (2, 21.0 * 210_000)
 
 
+def test_visits_at_the_same_time_need_their_room():
+    alone = peak(SIZES, [Kept()] * 3)
+    assert alone == SIZES[0].work
+    assert peak(SIZES, [Kept()] * 3, 2) == 2 * SIZES[0].work
+    assert peak(SIZES, [Kept()] * 3, 9) == sum(size.work for size in SIZES)
+    # what is kept of a shard is there for its visit
+    kept = [Kept(packed=True), Kept(), Kept()]
+    assert peak(SIZES, kept, 3) == peak(SIZES, [Kept()] * 3, 3)
+    for at_once in (1, 2, 3):
+        for room in np.linspace(0.0, peak(SIZES, [ALL] * 3, at_once), 17):
+            kept = choose(SIZES, SECONDS, room, forces=True, at_once=at_once)
+            assert peak(SIZES, kept, at_once) <= max(
+                room, peak(SIZES, [Kept()] * 3, at_once)
+            )
+    assert count_visits(SIZES, 1e12, 2) == 2
+    assert count_visits(SIZES, 1e12, 64) == 3
+    assert count_visits(SIZES, 4 * 2 * alone, 64) == 2
+    assert count_visits(SIZES, 0.0, 64) == count_visits([], 1e12, 4) == 1
+
+
 def test_shards_cover_the_set_and_are_about_equal():
     bytes_s = np.random.default_rng(0).uniform(1.0, 3.0, size=500)
     edges = cut(bytes_s / 100.0)
@@ -176,6 +205,7 @@ def fit(example, monkeypatch, room, method, stress_weight=0.0):
         None,
         {
             "train.epochs": 12,
+            "train.members": 1,
             "train.method": method,
             "train.hidden": [5],
             "train.stress_weight": stress_weight,

@@ -102,16 +102,16 @@ def test_what_goes_wrong_everywhere_is_said_once(work):
     assert result.stderr.count("No such command") == 1
 
 
-@pytest.mark.parametrize("rank", [0, 1])
+FAILURE = "raise AnnpotError('the sky falls')", 1, "Error: the sky falls"
+INPUT = "raise InputError('too blue')", 2, "Error: too blue"
+OUR_OWN = "calls.nothing", 1, "'list' object has no attribute 'nothing'"
+KILLED = "os.kill(os.getpid(), signal.SIGKILL)", None, ""
+
+
 @pytest.mark.parametrize(
-    ("action", "code", "message"),
-    [
-        ("raise AnnpotError('the sky falls')", 1, "Error: the sky falls"),
-        ("raise InputError('too blue')", 2, "Error: too blue"),
-        ("calls.nothing", 1, "'list' object has no attribute 'nothing'"),
-        ("os.kill(os.getpid(), signal.SIGKILL)", None, ""),
-    ],
-    ids=["failure", "input", "our own", "killed"],
+    ("rank", "action", "code", "message"),
+    [(0, *FAILURE), (1, *FAILURE), (1, *INPUT), (0, *OUR_OWN), (1, *KILLED)],
+    ids=["failure 0", "failure 1", "input 1", "our own 0", "killed 1"],
 )
 def test_a_rank_that_fails_stops_the_job(work, rank, action, code, message):
     result = annpot(2, work, *TRAIN, program=stumbling(rank, action), timeout=60)
