@@ -7,6 +7,7 @@ import shutil
 
 import numpy as np
 import pytest
+from commands import run
 from ranks import needs_mpi, run_ranks
 
 from annpot.potential import Potential
@@ -151,3 +152,12 @@ def test_without_mpi4py_one_rank_says_what_to_install(work):
     (error,) = re.findall("Error: .*", result.stderr)
     assert "started by MPI with 2 ranks (PMI_SIZE), but mpi4py cannot be used" in error
     assert "pip install mpi4py" in error
+
+
+def test_other_ranks_do_nothing_for_them(monkeypatch):
+    monkeypatch.setenv("PMI_SIZE", "2")
+    for rank, idle in ((0, False), (1, True)):
+        monkeypatch.setenv("PMI_RANK", str(rank))
+        result = run("schema", "--yaml")
+        assert result.exit_code == 0
+        assert (result.stdout == "") == idle
