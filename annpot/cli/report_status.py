@@ -11,6 +11,8 @@ from annpot.cli.report import print_json, say
 from annpot.records import Progress, Record, clean
 from annpot.status import Left, Status, to_json
 
+MILLI = {"_energy_rmse": "meV/atom", "_force_rmse": "meV/angstrom"}
+"""Of what ends so in a record, in eV/atom and eV/angstrom."""
 UNITS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
 
@@ -68,12 +70,20 @@ def _word_progress(progress: Progress, end: datetime | None) -> str:
         words.append(
             f"member {_word(more.pop('member'))} of {_word(more.pop('members'))}"
         )
-    words += [f"{key.replace('_', ' ')} {_word(value)}" for key, value in more.items()]
+    words += [_word_item(key, value) for key, value in more.items()]
     if progress.seconds_per_unit:
         words.append(f"{word_seconds(progress.seconds_per_unit)} for each")
     if end is not None:
         words.append(f"expected end {_word_time(end)}")
     return ", ".join(words)
+
+
+def _word_item(key: str, value: float | str | None) -> str:
+    """Return a name and its value; errors in the units of the other tables."""
+    for ending, unit in MILLI.items():
+        if key.endswith(ending) and isinstance(value, float):
+            return f"{key.removesuffix(ending)} {1000 * value:.2f} {unit}"
+    return f"{key.replace('_', ' ')} {_word(value)}"
 
 
 def _word(value: float | str | None) -> str:

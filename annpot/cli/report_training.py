@@ -143,7 +143,8 @@ class EpochTable:
             member=epoch.member,
             members=self._members,
             loss=epoch.loss,
-            **{f"{kind}_{name}": value for name, value in asdict(errors).items()},
+            **{f"{kind}_energy_rmse": errors.energy_rmse},
+            **{f"{kind}_force_rmse": errors.force_rmse},
         )
 
 

@@ -80,6 +80,10 @@ def test_a_stopped_training(stopped):
     text = run("status", folder=stopped).stdout
     assert f"potential.h5: stopped, annpot train, process {os.getpid()} on " in text
     assert "\n  3 of 15 epochs (20 %), member 1 of 1, loss " in text
+    errors = mine["run"]["progress"]["more"]
+    energy, force = (1000 * errors[f"validation_{w}_rmse"] for w in ("energy", "force"))
+    expected = f"validation {energy:.2f} meV/atom, validation {force:.2f} meV/angstrom"
+    assert expected in text
     assert "\n  potential.h5.checkpoint, after 2 epochs, " in text
     assert "\n  'annpot train --resume' goes on\n" in text
 
