@@ -19,8 +19,9 @@ def fingerprints(made):
     return load_set(made / "fingerprints.h5")
 
 
-def make_loss(fingerprints) -> Loss:
-    rng, settings = np.random.default_rng(0), TrainSettings(hidden=(3,), l2=0.0)
+def make_loss(fingerprints, **weights) -> Loss:
+    rng = np.random.default_rng(0)
+    settings = TrainSettings(hidden=(3,), l2=0.0, **weights)
     parts = split(fingerprints, 0.0, 0.0, rng)
     return pose(fingerprints, settings, parts, rng).training
 
@@ -37,20 +38,24 @@ def test_as_many_structures_are_drawn_as_there_are():
     assert not np.array_equal(counts[0], draw_counts(8, 0, 400))
 
 
-def test_the_loss_counts_each_structure_as_often_as_it_is_drawn(fingerprints):
-    loss = make_loss(fingerprints)
+@pytest.mark.parametrize("term", ["energy_weight", "force_weight"])
+def test_the_loss_counts_each_structure_as_often_as_it_is_drawn(fingerprints, term):
+    weights = {"energy_weight": 0.0, "force_weight": 0.0, term: 2.0}
+    loss = make_loss(fingerprints, **weights)
     weights_w = loss.model.flatten()
+    # of each structure alone, which the weights of the others do not change
+    alone_s = [
+        reweigh(loss, chosen_s).compute(weights_w).loss
+        for chosen_s in np.eye(loss.n_structures)
+    ]
     counts_s = draw_counts(0, 1, loss.n_structures)
-    drawn = resample(loss, 0, 1)
-    values, known = loss.compute_values(weights_w), loss.targets.references
-    dE_s = (values.E_s - known.E_s) / loss.targets.batch.atoms_s
-    dF2_n = np.sum((values.F_nc - known.F_nc) ** 2, axis=1)
-    count_n = np.repeat(counts_s, loss.targets.batch.atoms_s)
-    expected = 30.0 * np.sum(counts_s * dE_s**2) / counts_s.sum()
-    expected += np.sum(count_n * dF2_n) / (3 * count_n.sum())
-    found, _, _ = drawn.compute(weights_w)
-    assert found == pytest.approx(expected, rel=1e-12)
-    assert loss.compute(weights_w)[0] != pytest.approx(found, rel=1e-3)
+    if term == "force_weight":  # means are over components of forces
+        counts_s = counts_s * loss.targets.batch.atoms_s
+    found = resample(loss, 0, 1)
+    expected = np.average(alone_s, weights=counts_s)
+    assert found.compute(weights_w).loss == pytest.approx(expected, rel=1e-12)
+    assert found.measure(weights_w)[0] == pytest.approx(expected, rel=1e-12)
+    assert loss.compute(weights_w).loss != pytest.approx(expected, rel=1e-3)
 
 
 def test_the_gradient_is_that_of_the_drawn_structures(fingerprints):
@@ -60,9 +65,9 @@ def test_the_gradient_is_that_of_the_drawn_structures(fingerprints):
     direction_w = rng.normal(size=weights_w.shape)
     step = 1e-5
     up, down = (
-        drawn.compute(weights_w + sign * step * direction_w)[0] for sign in (1, -1)
+        drawn.compute(weights_w + sign * step * direction_w).loss for sign in (1, -1)
     )
-    slope = drawn.compute(weights_w)[1] @ direction_w
+    slope = drawn.compute(weights_w).gradient_w @ direction_w
     assert slope == pytest.approx((up - down) / (2 * step), rel=1e-6)
 
 
@@ -70,7 +75,7 @@ def test_equal_factors_change_nothing(fingerprints):
     loss = make_loss(fingerprints)
     weights_w = loss.model.flatten()
     same = reweigh(loss, np.ones(loss.n_structures))
-    assert same.compute(weights_w)[0] == loss.compute(weights_w)[0]
+    assert same.compute(weights_w).loss == loss.compute(weights_w).loss
 
 
 @pytest.mark.parametrize("method", ["lbfgs", "adam"])

@@ -8,10 +8,12 @@ import pytest
 from finite_difference import differentiate
 
 from annpot.kernels.harmonics import (
+    USUAL,
     contract_harmonics,
     recurrence_table,
     set_harmonic_tangents,
     set_harmonics,
+    set_legendre,
 )
 from annpot.kernels.lanes import load, store
 
@@ -26,9 +28,10 @@ def harmonics_of_eight(u_cn, table, C_mn):
 
 
 @numba.njit
-def contraction_of_eight(u_cn, table, B_mn, D_mn, f_kn):
+def contraction_of_eight(u_cn, table, radial, moments, legendre, f_kn):
     u = load(u_cn[0], 0), load(u_cn[1], 0), load(u_cn[2], 0)
-    f, (dx, dy, dz) = contract_harmonics(u, len(table) - 1, table, B_mn, D_mn)
+    set_legendre(u[2], len(table) - 1, table, legendre[0], legendre[1])
+    f, (dx, dy, dz) = contract_harmonics(u, len(table) - 1, radial, moments, legendre)
     store(f_kn[0], 0, f)
     store(f_kn[1], 0, dx)
     store(f_kn[2], 0, dy)
@@ -49,11 +52,34 @@ def compute_harmonics(u_cn):
     return C_mn.reshape(-1, 8)
 
 
-def compute_contraction(u_cn, B_mn, D_mn):
-    """Return f = sum D_lm C_lm, and the gradient of sum B_lm C_lm."""
+def compute_contraction(u_cn, phi_kn, slope_kn, moment_mk):
+    """Return f = sum D_lm C_lm, and the gradient of sum B_lm C_lm.
+
+    ``B_lm = sum_k moment_lm,k phi_k`` of eight pairs, ``D_lm`` the same of the slopes.
+    """
+    stride = moment_mk.shape[1] + 2
+    padded_mk = np.full((len(moment_mk), stride), np.nan)
+    padded_mk[:, :-2] = moment_mk
+    legendre = np.full((2, len(moment_mk) * 8), np.nan)
     f_kn = np.zeros((4, 8))
-    contraction_of_eight(u_cn, TABLE, B_mn.ravel(), D_mn.ravel(), f_kn)
+    contraction_of_eight(
+        u_cn,
+        TABLE,
+        (len(phi_kn), phi_kn.ravel(), slope_kn.ravel()),
+        (stride, padded_mk.ravel()),
+        (legendre[0], legendre[1]),
+        f_kn,
+    )
     return f_kn[0], f_kn[1:]
+
+
+each_number = pytest.mark.parametrize("n", [1, 4, USUAL])
+"""Of radial functions."""
+
+
+def make_functions(n):
+    rng = np.random.default_rng(n)
+    return *rng.normal(size=(2, n, 8)), rng.normal(size=((L_MAX + 1) ** 2, n))
 
 
 @pytest.fixture
@@ -92,16 +118,20 @@ def test_first_harmonics(u_cn):
     np.testing.assert_allclose(C_mn[:6], expected, rtol=0, atol=1e-15)
 
 
-def test_contraction_sums_the_harmonics(u_cn):
-    B_mn, D_mn = np.random.default_rng(2).normal(size=(2, (L_MAX + 1) ** 2, 8))
-    f_n, _ = compute_contraction(u_cn, B_mn, D_mn)
+@each_number
+def test_contraction_sums_the_harmonics(u_cn, n):
+    phi_kn, slope_kn, moment_mk = make_functions(n)
+    f_n, _ = compute_contraction(u_cn, phi_kn, slope_kn, moment_mk)
+    D_mn = moment_mk @ slope_kn
     expected_n = np.sum(D_mn * compute_harmonics(u_cn), axis=0)
     np.testing.assert_allclose(f_n, expected_n, rtol=0, atol=1e-12)
 
 
-def test_gradient_of_the_contraction(u_cn, udot_cn):
-    B_mn, D_mn = np.random.default_rng(3).normal(size=(2, (L_MAX + 1) ** 2, 8))
-    _, gradient_cn = compute_contraction(u_cn, B_mn, D_mn)
+@each_number
+def test_gradient_of_the_contraction(u_cn, udot_cn, n):
+    phi_kn, slope_kn, moment_mk = make_functions(n)
+    _, gradient_cn = compute_contraction(u_cn, phi_kn, slope_kn, moment_mk)
+    B_mn = moment_mk @ phi_kn
     expected = differentiate(
         lambda t: np.sum(B_mn * compute_harmonics(turn(u_cn, udot_cn, t)), axis=0)
     )
