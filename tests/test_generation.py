@@ -238,7 +238,7 @@ def test_ranks_go_on_where_others_failed(here):
     last.write_text(right)
     resumed = run_ranks(3, *program, "--resume", folder=here)
     assert resumed.returncode == 0, resumed.stderr
-    assert resumed.stdout.count("24 structures") == 1
+    assert resumed.stdout.count("24 structures, ") == 1
     assert content() == expected
 
 

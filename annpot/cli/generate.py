@@ -70,6 +70,7 @@ def _generate(
 ) -> None:
     from annpot.cli import report
     from annpot.cli.report_set import report_set
+    from annpot.format.writing import check_writable
     from annpot.generation import generate as run
     from annpot.interruption import Stopped, stoppable
     from annpot.parallel import world
@@ -83,6 +84,7 @@ def _generate(
         stop = stack.enter_context(stoppable(raising=False))
         record_ = None
         if ranks.rank == 0:
+            check_writable(output)  # here the message names the set, not its record
             lock = record(output, "generate", lambda: folder.count() > 0, report.say)
             record_ = stack.enter_context(lock)
 

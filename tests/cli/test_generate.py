@@ -178,7 +178,8 @@ def test_symmetry_functions_to_a_potential(work):
         "    - {type: G2, eta: 0.5, r_s: 2.0}\n"
         "    - {type: 3, neighbours: [Ti, O], eta: 0.01, lambda: -1, zeta: 4}\n"
         "    - {type: G22, theta_low: 60, theta_high: 180, core: p2}\n"
-        "  central: {O: {radial: {n: 3}}}\ntrain: {epochs: 2, hidden: [3]}\n"
+        "  central: {O: {radial: {n: 3}}}\n"
+        "train: {epochs: 2, hidden: [3], members: 1}\n"
     )
     for command in ("generate", "train", "info --verify potential.h5"):
         result = run(*command.split(), folder=work)
