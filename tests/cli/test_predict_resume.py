@@ -22,7 +22,7 @@ OUTPUTS = ("--json", "--results", "results.jsonl", "-o", "out.xyz")
 SMALL = """
 from annpot.structures import pieces, portions
 pieces.PIECE_BYTES = 3000
-portions.iterate_portions.__defaults__ = (3000,)
+portions.iterate_portions.__defaults__ = (3000, True)
 """
 """Portions of one or two structures."""
 SLOW = """
