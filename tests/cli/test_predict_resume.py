@@ -59,7 +59,7 @@ def many(made, tmp_path_factory):
 
 def arguments(folder):
     files = sorted(map(str, (folder / "test").glob("*.xsf")))
-    return ["predict", "some.tar.gz", "many.xyz", *files]
+    return ["predict", "many.xyz", "some.tar.gz", *files]
 
 
 def start(folder, *options, delay=0.0):
