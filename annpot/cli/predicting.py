@@ -236,7 +236,9 @@ class _Table:
             raise part.failure
         self.totals.add(part.totals)
         parts = self._split(part)
-        self.files.commit(parts, portion.check_sum, self.totals.to_json())
+        state = self.totals.to_json()
+        state["warnings"] = {**state["warnings"], "lines": []}  # they have been said
+        self.files.commit(parts, portion.check_sum, state)
         if self.run is not None:
             self.run.report(self.totals.n_structures, None, "structures")
 

@@ -233,11 +233,18 @@ class Descriptor:
 
     def words(self, species: str) -> list[str]:
         """Return each feature of a central species in words, in order."""
-        return [
-            f"{words} in descriptor[{k}]" if len(self.parts) > 1 else words
-            for k, part in enumerate(self.parts)
-            for words in part.words(species)
-        ]
+        return self._words[species]
+
+    @cached_property
+    def _words(self) -> dict[str, list[str]]:
+        return {
+            species: [
+                f"{words} in descriptor[{k}]" if len(self.parts) > 1 else words
+                for k, part in enumerate(self.parts)
+                for words in part.words(species)
+            ]
+            for species in self.species
+        }
 
     def compute_features(self, batch: Batch, neighbours: Neighbours) -> Features:
         """Return the features of all atoms."""

@@ -125,7 +125,10 @@ class _Workers:
 
     def __enter__(self) -> _Workers:
         folder = str(Path(__file__).parents[2])
-        paths = [folder, *filter(None, os.environ.get("PYTHONPATH", "").split(":"))]
+        paths = [
+            folder,
+            *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep)),
+        ]
         environment = {
             **os.environ,
             "PYTHONPATH": os.pathsep.join(paths),

@@ -8,6 +8,7 @@ import pytest
 from commands import run
 
 from annpot import Calculator
+from annpot.structures import reading_ahead
 from annpot.structures.reading import read_structures
 
 
@@ -229,3 +230,15 @@ def test_an_unknown_species_is_refused(made, tmp_path):
     result = run("predict", path, folder=made)
     assert result.exit_code == 1
     assert "atom 1 is S, expected one of Ti, O" in result.stderr
+
+
+def test_what_other_processes_read_is_the_same(made, monkeypatch):
+    files = sorted((made / "test").glob("*.xsf")) * 3
+    expected = run("predict", "--json", *files, folder=made).stdout
+    monkeypatch.setattr(reading_ahead, "PATIENCE", 0.0)
+    monkeypatch.setattr(reading_ahead, "thread_count", lambda: 2)
+    assert run("predict", "--json", *files, folder=made).stdout == expected
+    bad = run("predict", *files, "bad.xsf", folder=made)
+    assert bad.exit_code == 1
+    assert "'bad.xsf': no such file" in bad.stderr
+    assert bad.stdout.count(".xsf") == len(files)

@@ -22,7 +22,7 @@ OUTPUTS = ("--json", "--results", "results.jsonl", "-o", "out.xyz")
 SMALL = """
 from annpot.structures import pieces, portions
 pieces.PIECE_BYTES = 3000
-portions.iterate_portions.__defaults__ = (3000,)
+portions.iterate_portions.__defaults__ = (3000, True)
 """
 """Portions of one or two structures."""
 SLOW = """
@@ -59,7 +59,7 @@ def many(made, tmp_path_factory):
 
 def arguments(folder):
     files = sorted(map(str, (folder / "test").glob("*.xsf")))
-    return ["predict", "some.tar.gz", "many.xyz", *files]
+    return ["predict", "many.xyz", "some.tar.gz", *files]
 
 
 def start(folder, *options, delay=0.0):
