@@ -237,7 +237,7 @@ def _read_labels(file: h5py.File, batch: Batch) -> Labels:
     }
     for what, values in largest.items():
         if (np.abs(values) >= LARGEST).any():  # false for NaN
-            raise FileFormatError(f"'{file.filename}': a {what} beyond {LARGEST:.0e}")
+            raise FileFormatError(f"'{file.filename}': {what} beyond {LARGEST:.0e}")
     if labels.weight_s.min(initial=1.0) <= 0.0:
         raise FileFormatError(f"'{file.filename}': a weight that is not positive")
     if not len(labels.files) == len(labels.groups) == n_structures:

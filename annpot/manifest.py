@@ -103,8 +103,8 @@ def read_manifest(path: Path) -> Manifest:
         raise FileFormatError(f"'{path}' cannot be read: {error.strerror}") from None
     except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
         raise FileFormatError(
-            f"'{path}' is damaged, or of another version of annpot: please remove the "
-            f"folder '{path.parent}' to start anew"
+            f"'{path}' is damaged, or of another version of annpot: please say "
+            "--restart to start anew"
         ) from None
 
 
@@ -220,8 +220,8 @@ def check_settings(old: Manifest, new: Manifest, where: Path) -> None:
 
 def _refusal(where: Path, difference: str) -> AnnpotError:
     return AnnpotError(
-        f"'{where}' cannot be gone on with: {difference}; please undo that, or remove "
-        "the folder to start anew"
+        f"'{where}' cannot be gone on with: {difference}; please undo that, or say "
+        "--restart to start anew"
     )
 
 

@@ -24,8 +24,6 @@ from annpot.descriptors import Descriptor
 from annpot.errors import FileFormatError
 from annpot.fingerprints import (
     Environments,
-    read_environments,
-    read_statistics,
     write_environments,
     write_statistics,
 )
@@ -208,19 +206,21 @@ class OpenPart:
         """Return the messages of what was left out."""
         return reading.read_strings(self.file, container.SKIPPED)
 
-    def read_environments(self, n_species: int) -> Environments:
+    def read_environments(self) -> Environments:
         """Return what surrounds the atoms of the part."""
-        group = reading.read_group(self.file, container.STATISTICS)
-        return read_environments(group, n_species)
+        names = container.SHORTEST, container.NEIGHBOURS
+        return Environments(*(self.read(f"/{container.STATISTICS}/{n}") for n in names))
 
-    def read_statistics(self, descriptor: Descriptor) -> list[Statistics]:
+    def read_statistics(self, species: Sequence[str]) -> list[Statistics]:
         """Return the statistics of a portion, from its last part."""
-        group = reading.read_group(self.file, container.STATISTICS)
+        names = container.MIN, container.MAX, container.MEAN, container.COVARIANCE
+        groups = [f"/{container.STATISTICS}/{symbol}" for symbol in species]
         return [
-            read_statistics(reading.read_group(group, symbol), int(n_features))
-            for symbol, n_features in zip(
-                descriptor.species, descriptor.n_features_s, strict=True
+            Statistics(
+                int(self.file[group].attrs[container.N_ATOMS]),
+                *(self.read(f"{group}/{name}") for name in names),
             )
+            for group in groups
         ]
 
     def recompute_statistics(self, descriptor: Descriptor) -> list[Statistics]:

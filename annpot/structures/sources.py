@@ -86,6 +86,8 @@ def find_files(source: Source, base: Path) -> list[SourceFile]:
 
 
 def _match(pattern: str, base: Path, source: Source) -> list[Path]:
+    if len(pattern) > MAX_NAME:
+        raise InputError(f"files: '{pattern[:40]}...': longer than {MAX_NAME} letters")
     path = base / Path(pattern).expanduser()
     if path.is_dir():
         found = [file for file in path.iterdir() if _is_structure_file(file, source)]
@@ -97,7 +99,7 @@ def _match(pattern: str, base: Path, source: Source) -> list[Path]:
         found = [base / name for name in names if (base / name).is_file()]
         expected = f"no such file, or nothing matches{_suggest(path)}"
     if not found:
-        raise InputError(f"files: '{pattern:.300}': {expected}")
+        raise InputError(f"files: '{pattern}': {expected}")
     return sorted(found, key=_natural)
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import io
 import json
 import lzma
+import os
 import shutil
 import tarfile
 from dataclasses import dataclass
@@ -133,6 +135,7 @@ def make_targets(folder):
         *_of_aenet(folder),
         *_of_n2p2(folder),
         *_of_predictions(),
+        *_of_interrupted(folder),
     ]
 
 
@@ -265,6 +268,83 @@ def unlocked(raw, folder):
 
         source.visititems(visit)
     return copy.read_bytes()
+
+
+def _of_interrupted(folder):
+    """Files with which work goes on."""
+    from test_checkpoint import TrainSettings, stop_after
+
+    from annpot.fingerprints import load_set
+    from annpot.generation import generate
+    from annpot.interruption import Stopped
+    from annpot.runs import record
+    from annpot.settings import load_settings
+
+    half = folder / "half"
+    half.mkdir()
+    for path in folder.glob("?.xsf"):
+        shutil.copy(path, half)
+    text = (folder / "in.yaml").read_text() + "generate: {batch_atoms: 6}\n"
+    (half / "in.yaml").write_text(text)
+    calls = []
+
+    def stop(*_):
+        calls.append(0)
+        if len(calls) == 14:
+            raise Stopped(15)
+
+    before = Path.cwd()
+    os.chdir(half)
+    try:
+        with contextlib.suppress(Stopped):
+            generate(load_settings(Path("in.yaml"), {}), Path(), watch=stop)
+        shutil.copy(folder / "fingerprints.h5", "s.h5")
+        chosen = TrainSettings(
+            hidden=(2,), members=1, epochs=3, input=Path("s.h5"), output=Path("p.h5")
+        )
+        stop_after(2, load_set(Path("s.h5")), chosen, Path("p.h5"))
+        with record(Path("q.h5"), "train"):
+            shutil.copy("q.h5.run", "saved.run")
+    finally:
+        os.chdir(before)
+    parts = half / "fingerprints.h5.parts"
+    part = sorted(parts.glob("*.h5"))[0]
+    goes_on = command("generate", "--resume", "auto")
+    options = [
+        f"train.{key}={value}"
+        for key, value in {
+            "hidden": "[2]", "members": 1, "epochs": 3,
+            "input": "s.h5", "output": "p.h5",
+        }.items()
+    ]  # fmt: skip
+    words = [word for option in options for word in ("--set", option)]
+    for name, place, reader in (
+        ("manifest.json", "fingerprints.h5.parts/manifest.json", goes_on),
+        ("part.h5", f"fingerprints.h5.parts/{part.name}", goes_on),
+        (
+            "checkpoint.h5",
+            "p.h5.checkpoint",
+            command("train", "s.yaml", "--resume", "auto", *words),
+        ),
+        ("record.run", "r.h5.run", command("status", ".")),
+    ):
+        found = half / place
+        raw = (found if found.exists() else half / "saved.run").read_bytes()
+        yield Target(name, _going_on(half, place, reader), (raw,), slow=True)
+
+
+def _going_on(half, place, reader):
+    """Return a function that reads a file in its place in an interrupted work."""
+
+    def read(path):
+        work = path.parent / "half"
+        shutil.rmtree(work, ignore_errors=True)
+        shutil.copytree(half, work)
+        (work / "s.yaml").write_text("{}\n")
+        shutil.copy(path, work / place)
+        reader(work / "any")
+
+    return read
 
 
 def _convert(source, output):

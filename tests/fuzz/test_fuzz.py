@@ -17,12 +17,12 @@ from fuzz.mutations import EDITS, mutate
 from fuzz.targets import make_targets
 
 WANTED = os.environ.get("ANNPOT_FUZZ")
-QUICK, SLOW = (int(WANTED), int(WANTED) // 4) if WANTED else (60, 12)
+QUICK, SLOW = (int(WANTED), int(WANTED) // 4) if WANTED else (60, 8)
 NAMES = """
     a.xsf a.xsf.gz a.xsf.xz a.tar a.tar.gz input.data a.xyz a.traj POSCAR a.json names
     in.yaml option set.h5 p.h5 c.h5 p.json train.log o.xyz o.jsonl a.train a.train.ascii
     Ti.nn Ti.nn.ascii generate.in train.in Ti.stp input.nn weights.001.data scaling.data
-    nnp.input predict.out
+    nnp.input predict.out manifest.json part.h5 checkpoint.h5 record.run
 """.split()
 
 
