@@ -222,6 +222,10 @@ def test_a_training_calibrates_on_its_validation_structures(made):
             np.sum(error_n[mask] <= found.F_error_n[mask] * (1 + 1e-9)),
         )
         assert below == math.ceil(0.9 * (n + 1))
+        # what is unusual, of so few: more than all, and 1.5 times that
+        largest = found.F_std_n[mask].max()
+        expected = pytest.approx((largest, 1.5 * largest), rel=1e-9)
+        assert committee.deviation_limits_s[s] == expected
     assert committee.calibration.energy is found.E_error_s is None
     # of the four test structures, which are others
     test = np.flatnonzero(np.array(fingerprints.labels.sets) == "test")
