@@ -18,6 +18,11 @@ each step is:
     potential    energies, forces, stresses of a Batch
     committee    several potentials: mean and deviation
     predictor    either of them, as prediction and calculator use it
+    extrapolation, explanation, watching
+                 features -> how far outside the training data, what is most alike
+                 there, what the calculator does about it
+    pool, selection
+                 structures -> those most worth a reference calculation
     convert      files of other programs -> those of annpot, and back
     format       sets and potentials as HDF5, potentials as JSON
     plotting     data -> pictures

@@ -106,7 +106,7 @@ def _compare(then: Checkpoint, now: Checkpoint) -> Iterator[str]:
     """Yield what differs, in words."""
     if then.set_sha256 != now.set_sha256:
         yield (
-            f"the set was '{then.set_name}' (sha256 {then.set_sha256:.12}...), is "
+            f"the set was {then.set_name!a} (sha256 {then.set_sha256:.12}...), is "
             f"'{now.set_name}' ({now.set_sha256:.12}...)"
         )
         if then.recipe != now.recipe:

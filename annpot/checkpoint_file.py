@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import asdict, fields
 from functools import partial
 from pathlib import Path
@@ -82,9 +83,12 @@ def load(path: Path) -> Checkpoint:
         settings = _read_json(file, container.SETTINGS).get("train")
         if not isinstance(settings, dict):
             raise FileFormatError(f"'{path}', settings: no section train")
+        set_sha256 = reading.read_attribute(file, container.SET_SHA256, str)
+        if not re.fullmatch("[0-9a-f]{64}", set_sha256):
+            raise FileFormatError(f"'{path}': no sha256 of the set")
         return Checkpoint(
             reading.read_attribute(file, container.SET_FILE, str),
-            reading.read_attribute(file, container.SET_SHA256, str),
+            set_sha256,
             reading.read_text(file, container.DESCRIPTOR),
             settings,
             reading.read_attribute(file, container.WRITER, str),

@@ -7,7 +7,8 @@ neither ranks nor threads nor interruptions, so neither does any bit of the set.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from annpot.part_making import PartMaker
 from annpot.parts import PartsFolder
 from annpot.resumption import Beginning, Resume, Say, begin
 from annpot.settings import Settings
-from annpot.structures.portions import Portion, PortionReader
+from annpot.structures.portions import PortionReader
 from annpot.structures.references import require_references
 from annpot.tally import Rules, Summary, Tally
 
@@ -154,10 +155,11 @@ def _make_parts(
     n_before = len(beginning.portions) - len(missing)
     made: dict[int, int] = {}
     shown = progress(numbers, "fingerprints")
-    for number, n_made in _iterate_parts(maker, beginning, shown):
-        made[number] = n_made
-        if not crew.goes_on(n_before + len(made) - 1, n_before + len(numbers)):
-            break
+    with closing(_iterate_parts(maker, beginning, numbers, shown)) as parts:
+        for number, n_made in parts:
+            made[number] = n_made
+            if not crew.goes_on(n_before + len(made) - 1, n_before + len(numbers)):
+                break
     # told, not looked for: a folder on another machine may be seen late
     for theirs in crew.gather(made):
         n_parts |= {int(number): n for number, n in theirs.items()}
@@ -168,14 +170,23 @@ def _make_parts(
 
 
 def _iterate_parts(
-    maker: PartMaker, beginning: Beginning, numbers: Iterable[int]
-) -> Iterator[tuple[int, int]]:
+    maker: PartMaker,
+    beginning: Beginning,
+    numbers: Sequence[int],
+    shown: Iterable[int],
+) -> Generator[tuple[int, int]]:
     """Make parts; yield, after each, its portion and how many parts that has."""
-    reader = PortionReader()
-    for number in numbers:
-        portion = Portion.from_json(beginning.portions[number])
+    skipped: list[str] = []
+    readable = PortionReader().read_all(
+        beginning.take(numbers),
+        on_error=maker.settings.on_error,
+        skipped=skipped,
+        require=maker.rules.check,
+    )
+    for number, structures in zip(shown, readable, strict=True):
+        skipped.clear()
         done = beginning.marks.get(number, [])
-        for n_made in maker.make(number, portion, done, reader):
+        for n_made in maker.make(number, structures, skipped, done):
             yield number, n_made
 
 
@@ -197,19 +208,21 @@ def _read_species(
     beginning: Beginning, progress: Progress, watch: Watch, ranks: Ranks
 ) -> tuple[str, ...]:
     """Return the species of all structures that can be read, by atomic number."""
-    portions = beginning.portions
     numbers = deal(beginning.costs(), ranks).tolist()
     crew = Crew(ranks, watch)
-    reader = PortionReader()
     skipped: list[str] = []
     found: set[str] = set()
-    for number in progress(numbers, "species"):
-        if not crew.goes_on(0, len(portions)):
+    readable = PortionReader().read_all(
+        beginning.take(numbers),
+        on_error="skip",
+        skipped=skipped,
+        require=require_references,
+    )
+    shown = progress(numbers, "species")
+    for _, structures in zip(shown, readable, strict=True):
+        if not crew.goes_on(0, len(beginning.portions)):
             break
-        portion = Portion.from_json(portions[number])
-        for structure, _ in reader.read(
-            portion, on_error="skip", skipped=skipped, require=require_references
-        ):
+        for structure, _ in structures:
             found.update(structure.symbols)
     shares = crew.gather([sorted(found), skipped[:1]])
     symbols = {symbol for theirs, _ in shares for symbol in theirs}

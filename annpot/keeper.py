@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import os
 import time
 from collections.abc import Callable
@@ -87,7 +88,11 @@ def remove(output: Path) -> None:
     """Remove all checkpoints, and what a crash left of writing one."""
     newest, previous = names(output)
     with contextlib.suppress(OSError):
-        for path in (newest, previous, *newest.parent.glob(f"{newest.name}.*.partial")):
+        for path in (
+            newest,
+            previous,
+            *newest.parent.glob(f"{glob.escape(newest.name)}.*.partial"),
+        ):
             path.unlink(missing_ok=True)
 
 

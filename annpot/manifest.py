@@ -11,6 +11,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from annpot.elements import SYMBOLS
 from annpot.errors import AnnpotError, FileFormatError, InputError
 from annpot.settings import Settings
 from annpot.structures.portions import iterate_portions
@@ -102,8 +103,8 @@ def read_manifest(path: Path) -> Manifest:
         raise FileFormatError(f"'{path}' cannot be read: {error.strerror}") from None
     except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
         raise FileFormatError(
-            f"'{path}' is damaged, or of another version of annpot: please remove the "
-            f"folder '{path.parent}' to start anew"
+            f"'{path}' is damaged, or of another version of annpot: please say "
+            "--restart to start anew"
         ) from None
 
 
@@ -112,9 +113,22 @@ def parse_manifest(text: bytes) -> Manifest:
     values = json.loads(text)
     if values.pop("format") != FORMAT or values.pop("version") != VERSION:
         raise ValueError(f"format '{FORMAT}', version {VERSION} expected")
-    values["files"] = [ManifestFile(*file) for file in values["files"]]
-    values["portions"] = [ManifestPortion(*portion) for portion in values["portions"]]
-    return Manifest(**values)
+    files, portions = values.pop("files"), values.pop("portions")
+    species = {
+        symbol: energy if energy == "fit" else float(energy)
+        for symbol, energy in values.pop("species").items()
+    }
+    if not set(SYMBOLS).issuperset(species):
+        raise ValueError("a species that is no element")
+    return Manifest(
+        files=[ManifestFile(str(path), int(n), int(t)) for path, n, t in files],
+        portions=[
+            ManifestPortion(int(first), int(stop), int(n_bytes), str(digest))
+            for first, stop, n_bytes, digest in portions
+        ],
+        species=species,
+        **values,
+    )
 
 
 def plan(settings: Settings, base: Path) -> tuple[Manifest, list[str]]:
@@ -206,8 +220,8 @@ def check_settings(old: Manifest, new: Manifest, where: Path) -> None:
 
 def _refusal(where: Path, difference: str) -> AnnpotError:
     return AnnpotError(
-        f"'{where}' cannot be gone on with: {difference}; please undo that, or remove "
-        "the folder to start anew"
+        f"'{where}' cannot be gone on with: {difference}; please undo that, or say "
+        "--restart to start anew"
     )
 
 

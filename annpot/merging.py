@@ -100,12 +100,12 @@ def _merge_structures(
         for part in portion:
             with open_part(part) as found:
                 rows = found.read_structures()
-                environments = found.read_environments(len(layout))
+                environments = found.read_environments()
                 skipped += found.read_skipped()
-                for path in layout:
-                    n_rows[path] += found.count(path)
+                for path, n_features in layout.items():
+                    n_rows[path] += found.count(path, n_features)
                 if part == portion[-1]:
-                    tally.add_statistics(found.read_statistics(descriptor))
+                    tally.add_statistics(found.read_statistics(descriptor.species))
             tally.add_structures(rows, environments)
             appender.append(rows)
             step()

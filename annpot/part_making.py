@@ -11,7 +11,8 @@ from annpot.parts import Mark, PartsFolder, open_part, write_part
 from annpot.scaling import Statistics
 from annpot.set_writing import Entry, iterate_batches, make_empty_part, make_part
 from annpot.settings import GenerateSettings
-from annpot.structures.portions import Portion, PortionReader
+from annpot.structures.sources import Source
+from annpot.structures.structure import Structure
 from annpot.tally import Rules, merge_statistics
 
 
@@ -27,22 +28,28 @@ class PartMaker:
     """Digest of what the parts of each portion are made of."""
 
     def make(
-        self, number: int, portion: Portion, done: Sequence[Mark], reader: PortionReader
+        self,
+        number: int,
+        structures: Iterator[tuple[Structure, Source]],
+        skipped: Sequence[str],
+        done: Sequence[Mark],
     ) -> Iterator[int]:
         """Make the parts of a portion that are not ``done``.
+
+        Parameters
+        ----------
+        structures
+            All those of the portion.
+        skipped
+            Grows while they are read: what was wrong with others.
 
         Yields
         ------
         After each part how many there are, those before included.
         """
-        skipped: list[str] = []
-        found = reader.read(
-            portion,
-            on_error=self.settings.on_error,
-            skipped=skipped,
-            require=self.rules.check,
+        entries = (
+            self.rules.entry(structure, source) for structure, source in structures
         )
-        entries = (self.rules.entry(structure, source) for structure, source in found)
         left = islice(entries, sum(mark.n_structures for mark in done), None)
         statistics = self._statistics_of(number, len(done))
         n_told = sum(mark.n_skipped for mark in done)

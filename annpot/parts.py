@@ -12,7 +12,7 @@ import re
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +24,6 @@ from annpot.descriptors import Descriptor
 from annpot.errors import FileFormatError
 from annpot.fingerprints import (
     Environments,
-    read_environments,
-    read_statistics,
     write_environments,
     write_statistics,
 )
@@ -118,6 +116,8 @@ class PartsFolder:
         shutil.rmtree(self._merged, ignore_errors=True)
         with writing.errors_naming(self.path):
             self.path.mkdir(exist_ok=True)
+            if not keep:  # first: nothing may be taken for what it is not
+                self.manifest.unlink(missing_ok=True)
             for left in self.path.glob("*.partial" if keep else "*.h5*"):
                 left.unlink(missing_ok=True)
         writing.write_file(self.manifest, manifest.to_json())
@@ -187,9 +187,16 @@ class OpenPart:
         """Return the rows that the part adds to a dataset."""
         return np.asarray(self.file[path][()])
 
-    def count(self, path: str) -> int:
-        """Return the number of these rows."""
-        return len(self.file[path])
+    def count(self, path: str, n_features: int) -> int:
+        """Return the number of rows of features.
+
+        Raises
+        ------
+        FileFormatError
+            If they are not of so many features.
+        """
+        shape = (None, n_features)
+        return int(reading.read_dataset(self.file, path, shape).shape[0])
 
     def read_structures(self) -> Rows:
         """Return what the part adds to the datasets of structures."""
@@ -199,19 +206,21 @@ class OpenPart:
         """Return the messages of what was left out."""
         return reading.read_strings(self.file, container.SKIPPED)
 
-    def read_environments(self, n_species: int) -> Environments:
+    def read_environments(self) -> Environments:
         """Return what surrounds the atoms of the part."""
-        group = reading.read_group(self.file, container.STATISTICS)
-        return read_environments(group, n_species)
+        names = container.SHORTEST, container.NEIGHBOURS
+        return Environments(*(self.read(f"/{container.STATISTICS}/{n}") for n in names))
 
-    def read_statistics(self, descriptor: Descriptor) -> list[Statistics]:
+    def read_statistics(self, species: Sequence[str]) -> list[Statistics]:
         """Return the statistics of a portion, from its last part."""
-        group = reading.read_group(self.file, container.STATISTICS)
+        names = container.MIN, container.MAX, container.MEAN, container.COVARIANCE
+        groups = [f"/{container.STATISTICS}/{symbol}" for symbol in species]
         return [
-            read_statistics(reading.read_group(group, symbol), int(n_features))
-            for symbol, n_features in zip(
-                descriptor.species, descriptor.n_features_s, strict=True
+            Statistics(
+                int(self.file[group].attrs[container.N_ATOMS]),
+                *(self.read(f"{group}/{name}") for name in names),
             )
+            for group in groups
         ]
 
     def recompute_statistics(self, descriptor: Descriptor) -> list[Statistics]:
@@ -250,8 +259,12 @@ def check_part(path: Path, origin: str, portion: int, batch: int) -> Mark:
     with reading.open_checked(path, container.PART) as file:
         text = reading.read_text(file, container.SETTINGS)
         reading.verify_checksum(file)
+        for name, (shape, dtype) in structure_layout().items():
+            reading.read_dataset(file, name, (None, *shape), dtype)
     try:
         mark = Mark(**json.loads(text))
+        if [type(value) for value in astuple(mark)] != [str, int, int, bool, int, int]:
+            raise TypeError
     except (ValueError, TypeError, RecursionError):
         raise FileFormatError(f"'{path}' does not say what it is") from None
     if (mark.origin, mark.portion, mark.batch) != (origin, portion, batch):

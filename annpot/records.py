@@ -14,9 +14,9 @@ import socket
 import time
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 from annpot.errors import FileFormatError
 
@@ -26,6 +26,15 @@ SILENCE = 60.0
 MAX_BYTES = 65536
 
 
+def clean(text: str) -> str:
+    """Return a text in one line that any terminal and any file can take."""
+    raw = text.encode("utf-8", "backslashreplace").decode()
+    return "".join(c if c.isprintable() else " " for c in raw)
+
+
+Line = Annotated[str, AfterValidator(clean)]
+
+
 class Progress(BaseModel):
     """How far a run is."""
 
@@ -33,11 +42,11 @@ class Progress(BaseModel):
 
     done: int
     total: int | None
-    unit: str
+    unit: Line
     """What is counted, plural."""
     seconds_per_unit: float | None
     """Since this process began; ``None`` before it has done one."""
-    more: dict[str, float | str | None]
+    more: dict[Line, float | Line | None]
     """What else there is to know."""
 
 
@@ -46,17 +55,17 @@ class Record(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    command: str
+    command: Line
     """The subcommand of annpot."""
-    output: str
-    host: str
+    output: Line
+    host: Line
     pid: int
-    birth: str
+    birth: Line
     """When the process began, as the system counts; empty if it does not tell."""
     started: datetime
     updated: datetime
     state: Literal["running", "stopped", "failed"]
-    message: str
+    message: Line
     """Why it failed or stopped."""
     progress: Progress | None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
@@ -16,6 +16,7 @@ from annpot.manifest import Manifest, check_settings, go_on, parse_manifest, pla
 from annpot.parallel import Ranks, deal
 from annpot.parts import Mark, PartsFolder, check_part
 from annpot.settings import Settings
+from annpot.structures.portions import Portion
 from annpot.structures.structure import Array
 
 Resume = Literal["yes", "auto", "no"]
@@ -40,6 +41,11 @@ class Beginning:
         """Return about what the work on each portion costs."""
         sizes = [portion.n_bytes for portion in self.manifest.portions]
         return np.array(sizes, dtype=float)
+
+    def take(self, numbers: Sequence[int]) -> Iterator[Portion]:
+        """Yield some portions."""
+        for number in numbers:
+            yield Portion.from_json(self.portions[number])
 
 
 def begin(

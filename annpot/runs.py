@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import glob
 import os
 import socket
 import threading
@@ -20,6 +21,7 @@ from annpot.records import (
     Progress,
     Record,
     birth,
+    clean,
     path_of,
     read_record,
     seems_alive,
@@ -96,6 +98,10 @@ class Run:
     def begin(self) -> None:
         """Write the first record, and show signs of life from then on."""
         try:
+            for left in self._path.parent.glob(
+                f"{glob.escape(self._path.name)}.*.partial"
+            ):
+                left.unlink(missing_ok=True)  # by a process that was killed
             self._write()
         except OSError:
             self.end()
@@ -107,7 +113,7 @@ class Run:
     ) -> None:
         """Write the last record, or remove it if there is no ``state`` to tell."""
         self._ended.set()
-        update = {"state": state, "message": message[:1000]}
+        update = {"state": state, "message": clean(message)[:1000]}
         with contextlib.suppress(OSError):
             if state is None:
                 self._path.unlink(missing_ok=True)

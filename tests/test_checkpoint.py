@@ -439,6 +439,7 @@ PCG = (
 
 HOSTILE = {
     "kind": attribute("kind", "potential"),
+    "digest": attribute("set_sha256", "\x1b[2J"),
     "no settings": put("settings", "{}"),
     "settings": put("settings", "[" * 100_000),
     "train": put("settings", '{"train": 3}'),

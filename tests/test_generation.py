@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import resource
@@ -22,11 +23,13 @@ from ranks import needs_mpi, run_ranks
 
 from annpot import resumption
 from annpot.errors import AnnpotError, FileFormatError, StructureError
+from annpot.fingerprints import read_descriptor
 from annpot.format import reading
 from annpot.generation import generate
 from annpot.interruption import Stopped
-from annpot.parts import PartsFolder
+from annpot.parts import Mark, PartsFolder, open_part, write_part
 from annpot.runs import record
+from annpot.set_writing import SetPart, feature_layout
 from annpot.settings import load_settings, read_override
 
 SETTINGS = """\
@@ -218,6 +221,27 @@ def test_the_same_bits_on_any_number_of_ranks_and_threads(here):
         assert content() == expected
 
 
+@needs_mpi
+def test_ranks_go_on_where_others_failed(here):
+    make()
+    expected = content()
+    OUTPUT.unlink()
+    last = sorted(here.glob("train/*.xsf"))[-1]
+    right = last.read_text()
+    last.write_text(right.replace("Ti", "Xx", 1))
+    program = ["-c", "from annpot.cli.main import main; main()", "generate"]
+    failed = run_ranks(2, *program, folder=here)
+    assert failed.returncode == 1
+    assert f"Error: 'train/{last.name}', line " in failed.stderr
+    assert "Traceback" not in failed.stderr
+    assert parts()
+    last.write_text(right)
+    resumed = run_ranks(3, *program, "--resume", folder=here)
+    assert resumed.returncode == 0, resumed.stderr
+    assert resumed.stdout.count("24 structures") == 1
+    assert content() == expected
+
+
 def stopped_at(number, *overrides):
     with pytest.raises(Stopped):
         make(*overrides, watch=stop_at(number))
@@ -294,7 +318,7 @@ def test_a_file_that_is_mended_does_not_cost_the_batches_before_it(here):
     assert content() == expected
 
 
-@pytest.mark.parametrize("damage", ["cut", "flip", "foreign"])
+@pytest.mark.parametrize("damage", ["cut", "flip", "foreign", "misshapen"])
 def test_a_damaged_part_is_made_again(here, damage):
     make()
     expected = content()
@@ -305,14 +329,33 @@ def test_a_damaged_part_is_made_again(here, damage):
         raw = raw[: len(raw) // 2]
     elif damage == "flip":
         raw[len(raw) // 2] ^= 1
-    else:
+    elif damage == "foreign":
         raw = paths[1].read_bytes()
+    else:
+        raw = misshape(paths[2])
     paths[2].write_bytes(raw)
     result = run("generate", "--resume")
     assert result.exit_code == 0, result.stderr
     assert "it is made again" in result.stderr
     assert paths[2].name in result.stderr
     assert content() == expected
+
+
+def misshape(path):
+    """Return a part that is sound, but for the shape of its positions."""
+    with open_part(path) as part:
+        descriptor = read_descriptor(part.file)
+        mark = Mark(**json.loads(reading.read_text(part.file, "settings")))
+        rows = {name: part.read(name) for name in feature_layout(descriptor)}
+        rows |= part.read_structures()
+        environments = part.read_environments()
+        statistics = part.read_statistics(descriptor.species) if mark.last else []
+    rows["/structures/positions"] = rows["/structures/positions"][:, :2]
+    other = path.with_name("other.h5")
+    write_part(other, mark, descriptor, SetPart(rows, environments, statistics), [])
+    content = other.read_bytes()
+    other.unlink()
+    return content
 
 
 def run_with_limit(n_bytes, *arguments):
@@ -407,10 +450,32 @@ def test_what_an_earlier_run_left(here, monkeypatch):
     assert not FOLDER.path.exists()
 
 
-@pytest.mark.parametrize("text", ["", "[" * 100_000, "{}", '{"format": 1}', "[1]"])
-def test_a_manifest_that_is_none(here, text):
+def edit(**changes):
+    return lambda text: json.dumps(json.loads(text) | changes)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda text: "",
+        lambda text: text[:-9],
+        lambda text: "[" * 100_000,
+        lambda text: "[1]",
+        edit(format="annpot"),
+        edit(version=2),
+        edit(species={"Xx": "fit"}),
+        edit(species=["Ti"]),
+        edit(species={"Ti": [1]}),
+        edit(files=[["a.xsf", 1]]),
+        edit(files=[["a.xsf", "one", 1]]),
+        edit(portions=[[0, None, 1, ""]]),
+        edit(portions=3),
+        edit(more=1),
+    ],
+)
+def test_a_manifest_that_is_none(here, damage):
     stopped_at(3)
-    FOLDER.manifest.write_text(text)
+    FOLDER.manifest.write_text(damage(FOLDER.manifest.read_text()))
     result = run("generate", "--resume")
     assert result.exit_code == 1
     assert "manifest.json' is damaged" in result.stderr

@@ -276,6 +276,29 @@ def test_a_wrong_record_is_refused_but_no_obstacle(output, content):
         pass
 
 
+def test_names_and_messages_of_any_bytes(tmp_path):
+    output = tmp_path / os.fsdecode(b"\xff\x1b[2J\n.h5")
+
+    def work():
+        with record(output, "train", lambda: True) as run:
+            run.report(1, 2, "epochs\x07", note="\x1b")
+            raise ValueError("\x1b]0;title\udcff")
+
+    with pytest.raises(ValueError, match="title"):
+        work()
+    found = read_record(path_of(output))
+    texts = [found.output, found.message, found.progress.unit, *found.progress.more]
+    assert all(text.isprintable() for text in texts)
+    assert "title" in found.message
+
+
+def test_what_a_kill_left_is_removed(output):
+    left = output.with_name("potential.h5.run.123.partial")
+    left.write_bytes(b"{")
+    with record(output, "train"):
+        assert not left.exists()
+
+
 def test_numbers_out_of_range(output, monkeypatch):
     without_locks(monkeypatch)
     for pid in (-1, 0, 10**30):

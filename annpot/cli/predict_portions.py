@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from annpot.cli.predictions import Predictions, Totals
@@ -60,11 +60,13 @@ class PortionPredictor:
     batch_atoms: int
     details: bool = False
     explain: Explain | None = None
+    reader: PortionReader = field(default_factory=PortionReader)
+    """One for all calls: it reads an archive once."""
 
     def __call__(self, portions: Iterable[Portion]) -> Iterator[bytes]:
         """Yield the packed `Part` of each portion."""
         skipped: list[str] = []
-        for structures in PortionReader().read_all(
+        for structures in self.reader.read_all(
             portions, on_error=self.on_error, skipped=skipped, require=self._check
         ):
             failure = self._add(structure for structure, _ in structures)

@@ -57,16 +57,14 @@ def run(command: click.Group) -> int:
 
     try:
         ranks = world()
+        if not threads.is_granted():
+            os.environ[threads.VARIABLES[0]] = str(share_cores(ranks))
+        n_threads = threads.thread_count()
     except InputError as error:  # all of them have it
         click.echo(f"Error: {error}", err=True)
         return 2
-    if not threads.is_granted():
-        os.environ[threads.VARIABLES[0]] = str(share_cores(ranks))
     if sys.argv[1:2] and sys.argv[1] in PARALLEL:
-        click.echo(
-            f"{ranks.size} ranks of MPI, threads of each: {threads.thread_count()}",
-            err=True,
-        )
+        click.echo(f"{ranks.size} ranks of MPI, threads of each: {n_threads}", err=True)
     return _end(ranks, *_run(command), stderr)
 
 

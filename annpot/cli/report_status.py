@@ -8,7 +8,7 @@ from datetime import datetime
 import click
 
 from annpot.cli.report import print_json, say
-from annpot.records import Progress, Record
+from annpot.records import Progress, Record, clean
 from annpot.status import Left, Status, to_json
 
 UNITS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
@@ -20,8 +20,8 @@ def report_status(statuses: list[Status], as_json: bool) -> None:
         print_json([to_json(status) for status in statuses])
         return
     for status in statuses:
-        first, *rest = _lines(status)
-        click.echo(f"{status.output}: {first}")
+        first, *rest = map(clean, _lines(status))
+        click.echo(f"{clean(status.output)}: {first}")
         for line in rest:
             click.echo(f"  {line}")
     if not statuses:

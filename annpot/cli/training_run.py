@@ -25,6 +25,7 @@ from annpot.progress import INTERRUPTED
 from annpot.runs import Run, record
 from annpot.settings import Settings, TrainSettings
 from annpot.training import Plan, Result, train
+from annpot.version import __version__
 
 TRIFLE = 600.0
 """Seconds of training that are lost without asking."""
@@ -124,6 +125,8 @@ def _find_begun(output: Path, resume: str | None) -> Checkpoint | None:
     done = f"{begun.progress.n_epochs} epochs in {begun.progress.seconds:.0f} s"
     if resume is not None:
         report.say(f"going on from '{newest}', after {done}")
+        if begun.writer != f"annpot {__version__}":
+            report.say(f"written by {begun.writer!a:.50}: digits may differ in the end")
         return begun
     if begun.progress.seconds < TRIFLE:
         report.say(f"starting anew; '{newest}' was of {done} only")

@@ -180,8 +180,9 @@ class TrainSettings(Section):
     """Time after which to stop, in seconds or as '90s', '3m', '1h30m', '2d', counted
     anew by a job that goes on; null: never."""
     memory: Annotated[Bytes | None, as_bytes] = Field(default=None, examples=["8G"])
-    """Most memory that the process may use, in bytes or e.g. 8G or 500MiB; what does
-    not fit is computed again in each epoch; null: 60 % of what is free."""
+    """Most memory that the process may use, with MPI all ranks of a machine together,
+    in bytes or e.g. 8G or 500MiB; what does not fit is computed again in each epoch;
+    null: 60 % of what is free."""
     checkpoint_every: Annotated[Positive, as_seconds] = Field(
         default=300.0, examples=["10m"]
     )

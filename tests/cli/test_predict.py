@@ -1,5 +1,6 @@
 import json
 import shlex
+import shutil
 
 import ase.io
 import numpy as np
@@ -161,6 +162,46 @@ def test_what_was_found_before_an_error_is_in_the_file(made, tmp_path):
     assert result.exit_code == 1
     lines = [json.loads(line) for line in out.read_text().splitlines()]
     assert {line["file"] for line in lines} == {str(path)}
+
+
+def test_findings_are_continued_like_the_rest(made, tmp_path):
+    path = squeezed(made, tmp_path)
+    files = [tmp_path / f"{k}.extxyz" for k in range(3)]
+    for file in files:
+        shutil.copy(path, file)
+    names = "results.txt", "w.jsonl"
+    options = ["predict", *files, "--results", names[0], "--warnings", names[1], "-p"]
+    options.append(made / "potential.h5")
+    assert run(*options, folder=tmp_path).exit_code == 0
+    expected = [(tmp_path / name).read_bytes() for name in names]
+    for name in names:
+        (tmp_path / name).unlink()
+    saved = files[2].read_bytes()
+    files[2].write_text("not a structure")
+    assert run(*options, folder=tmp_path).exit_code == 1
+    files[2].write_bytes(saved)
+    result = run(*options, "--resume", "auto", folder=tmp_path)
+    assert result.exit_code == 0, result.stderr
+    assert [(tmp_path / name).read_bytes() for name in names] == expected
+    frames = [json.loads(line)["file"] for line in expected[1].splitlines()]
+    assert sorted(set(frames)) == [str(file) for file in files]
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "message"),
+    [
+        (["--warnings", "no/where.jsonl"], 1, "please make the folder first"),
+        (["--warnings", "potential.h5"], 2, "'potential.h5': this file is read"),
+        (["--warnings", "a.xyz", "-o", "a.xyz"], 2, "need files of their own"),
+        (["--training-set", "none.h5"], 1, "'none.h5', the set that 'potential.h5'"),
+        (["--training-set", "in.yaml"], 1, "'in.yaml' is not an annpot file"),
+    ],
+)
+def test_wrong_options_about_warnings(made, options, code, message):
+    path = sorted((made / "test").glob("*.xsf"))[0]
+    result = run("predict", path, *options, folder=made)
+    assert result.exit_code == code
+    assert message in result.stderr.splitlines()[-1]
 
 
 def test_a_full_disk_is_named(made, tmp_path):

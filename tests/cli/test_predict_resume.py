@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tarfile
 import time
 
 import pytest
@@ -50,11 +51,15 @@ def many(made, tmp_path_factory):
         text += atoms
     (folder / "many.xyz").write_text(text)
     shutil.copytree(made / "test", folder / "test")
+    with tarfile.open(folder / "some.tar.gz", "w:gz") as archive:
+        for path in sorted((made / "train").glob("*.xsf")):
+            archive.add(path, path.name)
     return folder
 
 
 def arguments(folder):
-    return ["predict", "many.xyz", *sorted(map(str, (folder / "test").glob("*.xsf")))]
+    files = sorted(map(str, (folder / "test").glob("*.xsf")))
+    return ["predict", "some.tar.gz", "many.xyz", *files]
 
 
 def start(folder, *options, delay=0.0):
@@ -85,7 +90,7 @@ def expected(many):
     _, errors = process.communicate(timeout=100)
     assert process.returncode == 0, errors
     found = contents(many)
-    assert found[0].count(b"\n") == 100
+    assert found[0].count(b"\n") == 112
     remove_outputs(many)
     return found
 
@@ -209,7 +214,8 @@ def test_ranks_give_the_same_bytes(many, expected, n_ranks):
 @needs_mpi
 def test_a_failure_on_a_rank_ends_all(many):
     (many / "bad.xsf").write_text("junk")
-    words = ["-c", f"{SMALL}\n{MAIN}", "predict", "many.xyz", "bad.xsf"]
+    names = ["many.xyz", "bad.xsf", "some.tar.gz", *["bad.xsf"] * 9]
+    words = ["-c", f"{SMALL}\n{MAIN}", "predict", *names]
     result = run_ranks(2, *words, folder=many)
     assert result.returncode != 0
     assert result.stderr.count("'bad.xsf', line 1: a keyword") == 1

@@ -92,6 +92,11 @@ def test_what_goes_wrong_everywhere_is_said_once(work):
     result = annpot(2, work, "train", "--set", "train.epochz=3")
     assert result.returncode == 2
     assert result.stderr.count("epochz") == 1
+    result = annpot(2, work, *TRAIN, ANNPOT_NUM_THREADS="many")
+    assert result.returncode == 2
+    assert said(result) == [
+        "Error: ANNPOT_NUM_THREADS: a number of threads expected, found 'many'"
+    ]
     result = annpot(2, work, "trian")
     assert result.returncode == 2
     assert result.stderr.count("No such command") == 1

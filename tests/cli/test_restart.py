@@ -353,36 +353,38 @@ main()
 """
 
 
+def train_on_two_ranks(folder, *options, stop_at=0):
+    return run_ranks(
+        2, "program.py", "train", *SMALL, *options, folder=folder, STOP_AT=str(stop_at)
+    )
+
+
 @needs_mpi
-@METHODS
-def test_any_number_of_ranks_goes_on(work, method):
-    """Stopped by a signal to one of two ranks, continued by one, then by three."""
+def test_two_ranks_stop_and_one_goes_on(work):
     (work / "program.py").write_text(RANKS)
-    assert train(work, *method).exit_code == 0
+    assert train(work).exit_code == 0
     expected, expected_log = weights(work), log(work)
     (work / "potential.h5").unlink()
-    for n_ranks, stop_at, options in (
-        (2, 4, ()),
-        (1, 9, ("--resume",)),
-        (3, 17, ("--resume", "auto")),
-    ):
-        stopped = run_ranks(
-            n_ranks,
-            "program.py",
-            "train",
-            *SMALL,
-            *method,
-            *options,
-            folder=work,
-            STOP_AT=str(stop_at),
-        )
-        assert stopped.returncode == 75, stopped.stderr
-        assert "stopped by SIGTERM; 'annpot train --resume' goes on" in stopped.stderr
-        found = checkpoint_file.load(work / "potential.h5.checkpoint")
-        assert found.progress.n_epochs == stop_at
-    done = run_ranks(
-        2, "program.py", "train", *SMALL, *method, "--resume", folder=work, STOP_AT="0"
-    )
+    stopped = train_on_two_ranks(work, stop_at=17)
+    assert stopped.returncode == 75, stopped.stderr
+    line = "stopped by SIGTERM; 'annpot train --resume' goes on"
+    assert stopped.stderr.splitlines().count(line) == 1
+    found = checkpoint_file.load(work / "potential.h5.checkpoint")
+    assert found.progress.n_epochs == 17
+    assert train(work, "--resume").exit_code == 0
+    np.testing.assert_array_equal(weights(work), expected)
+    np.testing.assert_array_equal(log(work), expected_log)
+
+
+@needs_mpi
+def test_one_stops_and_two_ranks_go_on(work, raise_at, monkeypatch):
+    (work / "program.py").write_text(RANKS)
+    assert train(work, *ADAM).exit_code == 0
+    expected, expected_log = weights(work), log(work)
+    raise_at(18, signal.SIGUSR1)
+    assert train(work, *ADAM).exit_code == 75
+    monkeypatch.undo()
+    done = train_on_two_ranks(work, *ADAM, "--resume")
     assert done.returncode == 0, done.stderr
     np.testing.assert_array_equal(weights(work), expected)
     np.testing.assert_array_equal(log(work), expected_log)

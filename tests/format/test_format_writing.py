@@ -10,7 +10,7 @@ import pytest
 
 import annpot
 from annpot.errors import AnnpotError
-from annpot.format import reading, writing
+from annpot.format import container, reading, writing
 
 PREAMBLE = """
 import os, resource, signal, sys
@@ -226,3 +226,42 @@ def test_text_with_nul_is_refused(tmp_path: Path) -> None:
         writing.create(tmp_path / "x.h5", "potential", "{}") as file,
     ):
         writing.write_strings(file, "names", ["a\0b"])
+
+
+def test_rows_that_are_written_with_the_digest(tmp_path):
+    G_nf = np.arange(50.0).reshape(10, 5)
+    contents = []
+    for name in ("whole.h5", "streamed.h5"):
+        streams = {"/G_nf": [G_nf[:3], G_nf[3:3], G_nf[3:]]} if name[0] == "s" else {}
+        with writing.create(
+            tmp_path / name, container.FINGERPRINTS, "{}", streams=streams
+        ) as file:
+            if streams:
+                writing.create_rows(file, "G_nf", (5,), n_rows=10)
+            else:
+                writing.append(writing.create_rows(file, "G_nf", (5,)), G_nf)
+            writing.write_array(file, "E_s", [1.0, 2.0])
+        with reading.open_checked(tmp_path / name) as file:
+            reading.verify_checksum(file)
+            contents.append((file.attrs["sha256"], file["G_nf"][:].tolist()))
+    assert contents[0] == contents[1]
+    assert contents[0][1] == G_nf.tolist()
+
+
+def test_streams_with_another_number_of_rows_are_a_mistake(tmp_path):
+    path = tmp_path / "a.h5"
+    streams = {"/G_nf": [np.zeros((3, 5))]}
+    with pytest.raises(ValueError, match="3 rows"):
+        with writing.create(path, container.FINGERPRINTS, "{}", streams=streams) as f:
+            writing.create_rows(f, "G_nf", (5,), n_rows=4)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_plain_file_appears_as_a_whole(tmp_path):
+    path = tmp_path / "manifest.json"
+    writing.write_file(path, b"old")
+    writing.write_file(path, b"new")
+    assert path.read_bytes() == b"new"
+    with pytest.raises(AnnpotError, match="cannot be written: No such file"):
+        writing.write_file(tmp_path / "none" / "manifest.json", b"")
+    assert list(tmp_path.iterdir()) == [path]
