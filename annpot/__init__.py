@@ -9,6 +9,7 @@ each step is:
     descriptors  settings -> parts -> operators; Neighbours -> Features
     kernels      the compiled loops, which operators call
     generation   structure files -> fingerprint set
+    checks       structures and their labels -> what would spoil a fit
     posing       set and settings -> Loss over shards, within a memory plan
     objective, model, networks, loss
                  energies, forces -> loss -> gradient by the weights

@@ -162,7 +162,7 @@ def _agreement(subject: Subject, pairs: Pairs) -> Finding:
         "duplicates",
         Severity.WARNING if share > 0.01 else Severity.NOTE,
         100 * share,
-        f"{len(np.unique(pairs.b_k))} structures are there twice",
+        f"{len(np.unique(pairs.b_k))} structures equal others",
         "leave them out: they count twice, and may test what they train",
         places(pairs.b_k, np.zeros(len(pairs.b_k)), texts),
     )

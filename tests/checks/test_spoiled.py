@@ -148,7 +148,7 @@ SPOILED = {
     "doubled with noise": (
         copies(0.3), "conflicting duplicates", Severity.ERROR, "5 pairs",
     ),
-    "doubled": (copies(0.0), "duplicates", Severity.WARNING, "5 structures"),
+    "doubled": (copies(0.0), "duplicates", Severity.WARNING, "5 structures equal"),
     "turned copy": (
         lambda xs: [*xs, turned(xs[3])], "duplicates", Severity.WARNING, "1 struct",
     ),
