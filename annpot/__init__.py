@@ -21,8 +21,10 @@ each step is:
     extrapolation, explanation, watching
                  features -> how far outside the training data, what is most alike
                  there, what the calculator does about it
-    pool, selection
-                 structures -> those most worth a reference calculation
+    selection    structures -> those most worth a reference calculation
+    runs, status what runs, what asked it to end, what became of it
+    checkpoints  all that a training needs to go on
+    parallel     ranks of MPI, and sums over them that are the same on any number
     convert      files of other programs -> those of annpot, and back
     format       sets and potentials as HDF5, potentials as JSON
     plotting     data -> pictures

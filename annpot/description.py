@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from annpot import checkpoint_file
+from annpot.checkpoints import file as checkpoint_file
 from annpot.committee import Committee
 from annpot.errors import FileFormatError
 from annpot.fingerprints import load_set

@@ -11,10 +11,13 @@ from typing import Any
 
 import h5py
 
-from annpot import growing, keeper, parts, records
+from annpot import growing
+from annpot.checkpoints import keeper
 from annpot.errors import AnnpotError, FileFormatError
 from annpot.format import container, reading
-from annpot.records import Record, is_alive, read_record
+from annpot.generation import parts
+from annpot.runs import records
+from annpot.runs.records import Record, is_alive, read_record
 
 SIDES = (
     records.SUFFIX,

@@ -10,9 +10,9 @@ import numpy as np
 
 from annpot.accuracy import Errors
 from annpot.bootstrap import resample
+from annpot.checkpoints.progress import INTERRUPTED, Epoch, Progress, State
 from annpot.optimizers import adam, lbfgs
 from annpot.posing import Problem
-from annpot.progress import INTERRUPTED, Epoch, Progress, State
 from annpot.settings import TrainSettings
 from annpot.structures.structure import Array
 

@@ -9,20 +9,20 @@ from typing import Any
 
 import numpy as np
 
-from annpot.checkpoint import Checkpoint
+from annpot.checkpoints.checkpoint import Checkpoint
+from annpot.checkpoints.keeper import Keeper
+from annpot.checkpoints.progress import Epoch, Progress
 from annpot.committee import Committee
 from annpot.dataset import Split, split
 from annpot.errors import TrainingError
 from annpot.evaluation import Row, calibrate, error_table
 from annpot.fingerprints import FingerprintSet
-from annpot.interruption import Stop, Stopped
-from annpot.keeper import Keeper
 from annpot.objective import References
 from annpot.parallel import ALONE, Ranks
 from annpot.planning import MemoryPlan
 from annpot.posing import Problem, pose, small_structures
 from annpot.potential import Potential, assemble
-from annpot.progress import Epoch, Progress
+from annpot.runs.interruption import Stop, Stopped
 from annpot.settings import TrainSettings
 from annpot.structures.structure import Array, Batch
 from annpot.trainer import Trainer

@@ -13,13 +13,14 @@ import numpy as np
 import pytest
 from damage import assert_ends_well, flips, truncations
 
-from annpot import checkpoint_file, keeper
+from annpot.checkpoints import file as checkpoint_file
+from annpot.checkpoints import keeper
+from annpot.checkpoints.keeper import Keeper, exist, find, names, remove, take
 from annpot.committee import Committee
 from annpot.errors import AnnpotError, FileFormatError
 from annpot.fingerprints import load_set
 from annpot.format import container, writing
-from annpot.interruption import Stopped
-from annpot.keeper import Keeper, exist, find, names, remove, take
+from annpot.runs.interruption import Stopped
 from annpot.settings import TrainSettings
 from annpot.training import train
 

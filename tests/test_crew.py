@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from annpot.crew import Crew
-from annpot.interruption import Stopped
+from annpot.generation.crew import Crew
 from annpot.parallel import Ranks
+from annpot.runs.interruption import Stopped
 
 
 class TwoRanks(Ranks):

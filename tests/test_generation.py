@@ -21,14 +21,14 @@ import pytest
 from commands import run
 from ranks import needs_mpi, run_ranks
 
-from annpot import resumption
 from annpot.errors import AnnpotError, FileFormatError, StructureError
 from annpot.fingerprints import read_descriptor
 from annpot.format import reading
-from annpot.generation import generate
-from annpot.interruption import Stopped
-from annpot.parts import Mark, PartsFolder, open_part, write_part
-from annpot.runs import record
+from annpot.generation import resumption
+from annpot.generation.generating import generate
+from annpot.generation.parts import Mark, PartsFolder, open_part, write_part
+from annpot.runs.interruption import Stopped
+from annpot.runs.run import record
 from annpot.set_writing import SetPart, feature_layout
 from annpot.settings import load_settings, read_override
 
@@ -209,7 +209,7 @@ def test_the_same_bits_on_any_number_of_ranks_and_threads(here):
             ranks,
             "-c",
             "from pathlib import Path\n"
-            "from annpot.generation import generate\n"
+            "from annpot.generation.generating import generate\n"
             "from annpot.parallel import world\n"
             "from annpot.settings import load_settings\n"
             "settings = load_settings(Path('in.yaml'), {})\n"

@@ -7,8 +7,8 @@ import threading
 
 import pytest
 
-from annpot import interruption
-from annpot.interruption import SIGNALS, Stopped, stoppable
+from annpot.runs import interruption
+from annpot.runs.interruption import SIGNALS, Stopped, stoppable
 
 
 def numbers():

@@ -17,7 +17,7 @@ ROOT = Path(annpot.__file__).parent
 LAYERS = """
     errors version units elements launch logfmt
     memory
-    interruption mishaps records runs
+    runs
     settings
     kernels
     exact_sums parallel
@@ -34,13 +34,13 @@ LAYERS = """
     dataset evaluation
     preparation posing
     optimizers
-    progress checkpoint checkpoint_file keeper trainer training
-    crew manifest parts merging part_making resumption generation
+    checkpoints trainer training
+    generation
     explanation prediction description status
     watching calculator
     checks
     convert
-    pool selection choosing
+    selection
     distributions responses importance comparison training_log
     plotting
     cli

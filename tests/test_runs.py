@@ -13,16 +13,17 @@ import time
 
 import pytest
 
-from annpot import records, runs
 from annpot.errors import AnnpotError, FileFormatError
-from annpot.interruption import Stopped
-from annpot.records import is_alive, path_of, read_record
-from annpot.runs import record
+from annpot.runs import records
+from annpot.runs import run as runs
+from annpot.runs.interruption import Stopped
+from annpot.runs.records import is_alive, path_of, read_record
+from annpot.runs.run import record
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from annpot.runs import record
+from annpot.runs.run import record
 with record(Path(sys.argv[1]), "train") as run:
     run.report(1, 5, "epochs")
     print("ready", flush=True)

@@ -15,10 +15,9 @@ from commands import run
 from annpot.committee import Committee
 from annpot.fingerprints import load_features, load_set
 from annpot.pairs import find_pairs
-from annpot.pool import SetPool, by_committee, by_descriptor
 from annpot.potential import Potential
 from annpot.scaling import fit_whitening
-from annpot.selection import (
+from annpot.selection.greedy import (
     NOISE,
     Cover,
     compute_gain,
@@ -29,6 +28,7 @@ from annpot.selection import (
     per_atom,
     select,
 )
+from annpot.selection.pool import SetPool, by_committee, by_descriptor
 from annpot.structures.structure import stack
 
 

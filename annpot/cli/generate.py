@@ -12,7 +12,7 @@ import click
 from annpot.cli import options
 
 if TYPE_CHECKING:
-    from annpot.resumption import Resume
+    from annpot.generation.resumption import Resume
     from annpot.settings import Settings
 
 
@@ -71,11 +71,11 @@ def _generate(
     from annpot.cli import report
     from annpot.cli.report_set import report_set
     from annpot.format.writing import check_writable
-    from annpot.generation import generate as run
-    from annpot.interruption import Stopped, stoppable
+    from annpot.generation.generating import generate as run
+    from annpot.generation.parts import PartsFolder
     from annpot.parallel import world
-    from annpot.parts import PartsFolder
-    from annpot.runs import record
+    from annpot.runs.interruption import Stopped, stoppable
+    from annpot.runs.run import record
 
     output, ranks = settings.generate.output, world()
     folder = PartsFolder(output)

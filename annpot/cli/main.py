@@ -23,8 +23,8 @@ from annpot.cli.select import select
 from annpot.cli.status import status
 from annpot.cli.train import train
 from annpot.errors import AnnpotError, InputError
-from annpot.interruption import INTERRUPTED, Stopped
 from annpot.launch import launched
+from annpot.runs.interruption import INTERRUPTED, Stopped
 from annpot.version import __version__
 
 # annpot shares work among its own threads; those of BLAS would compete with them.

@@ -183,7 +183,7 @@ def _descriptor(file: Path | None, overrides: tuple[str, ...]) -> Descriptor:
     from annpot.fingerprints import read_descriptor
     from annpot.format.container import COMMITTEE, FINGERPRINTS, MEMBERS, POTENTIAL
     from annpot.format.reading import is_annpot_file, open_checked, read_group
-    from annpot.generation import find_species
+    from annpot.generation.generating import find_species
     from annpot.settings import require_structures
 
     if file is not None and is_annpot_file(file):

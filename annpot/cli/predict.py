@@ -122,8 +122,8 @@ def predict(
         options.check_output(path, inputs)
 
     from annpot.cli.predicting import Task, run
-    from annpot.interruption import stoppable
     from annpot.parallel import world
+    from annpot.runs.interruption import stoppable
     from annpot.structures.selection import parse_index
     from annpot.structures.sources import Source
     from annpot.units import parse_units

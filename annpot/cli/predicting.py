@@ -25,11 +25,11 @@ from annpot.cli.warnings import MAX_WARNINGS, Warnings
 from annpot.errors import AnnpotError, InputError
 from annpot.explanation import open_explainer
 from annpot.growing import GrowingFiles
-from annpot.interruption import Stop, Stopped
 from annpot.parallel import Ranks
 from annpot.predictor import load_predictor
 from annpot.rounds import work_off
-from annpot.runs import Run, record
+from annpot.runs.interruption import Stop, Stopped
+from annpot.runs.run import Run, record
 from annpot.settings import PredictSettings
 from annpot.structures.portions import Portion, iterate_portions
 from annpot.structures.sources import Source, SourceFile

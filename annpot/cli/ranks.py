@@ -14,8 +14,8 @@ from typing import IO, TYPE_CHECKING, Any
 import click
 
 from annpot.errors import InputError
-from annpot.interruption import INTERRUPTED
 from annpot.launch import launched
+from annpot.runs.interruption import INTERRUPTED
 
 if TYPE_CHECKING:
     from annpot.parallel import Ranks

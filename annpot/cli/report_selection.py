@@ -6,10 +6,10 @@ from pathlib import Path
 
 import click
 
-from annpot.choosing import Selection
 from annpot.cli.report import print_json, say, say_skipped
 from annpot.convert.staging import staged
 from annpot.convert.structure_files import write_structures
+from annpot.selection.choosing import Selection
 
 
 def report_selection(

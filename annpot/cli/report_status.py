@@ -8,7 +8,7 @@ from datetime import datetime
 import click
 
 from annpot.cli.report import print_json, say
-from annpot.records import Progress, Record, clean
+from annpot.runs.records import Progress, Record, clean
 from annpot.status import Left, Status, to_json
 
 MILLI = {"_energy_rmse": "meV/atom", "_force_rmse": "meV/angstrom"}

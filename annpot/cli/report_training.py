@@ -11,12 +11,12 @@ import click
 import numpy as np
 
 from annpot.accuracy import Errors
+from annpot.checkpoints.progress import Epoch
 from annpot.cli.report import print_json, say
 from annpot.committee import Committee
 from annpot.memory import peak, say_size
 from annpot.planning import MemoryPlan
-from annpot.progress import Epoch
-from annpot.runs import Run
+from annpot.runs.run import Run
 from annpot.settings import TrainSettings
 from annpot.training import Plan, Result
 from annpot.training_log import cut_log

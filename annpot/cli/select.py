@@ -83,9 +83,9 @@ def select(
     names = options.file_names(pool, files_from)
     settings, _ = options.load(None, overrides, {})
 
-    from annpot.choosing import Request, choose
     from annpot.cli import report
     from annpot.cli.report_selection import report_selection
+    from annpot.selection.choosing import Request, choose
     from annpot.structures.reading import Source
     from annpot.structures.selection import parse_index
     from annpot.units import parse_units

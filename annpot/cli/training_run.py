@@ -9,20 +9,20 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from annpot.checkpoint import Checkpoint, is_result
+from annpot.checkpoints.checkpoint import Checkpoint, is_result
+from annpot.checkpoints.keeper import Keeper, exist, find, names, remove, take
+from annpot.checkpoints.progress import INTERRUPTED
 from annpot.cli import report
 from annpot.cli.report_training import EpochTable, report_training
 from annpot.committee import Committee
 from annpot.errors import AnnpotError, FileFormatError
 from annpot.fingerprints import FingerprintSet, load_set
 from annpot.format.writing import check_writable
-from annpot.interruption import Stop, Stopped, stoppable
-from annpot.keeper import Keeper, exist, find, names, remove, take
 from annpot.parallel import Ranks, world
 from annpot.potential import Potential
 from annpot.predictor import load_predictor
-from annpot.progress import INTERRUPTED
-from annpot.runs import Run, record
+from annpot.runs.interruption import Stop, Stopped, stoppable
+from annpot.runs.run import Run, record
 from annpot.settings import Settings, TrainSettings
 from annpot.training import Plan, Result, train
 from annpot.version import __version__

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import numpy as np
 
-from annpot.choosing import Request, choose
 from annpot.fingerprints import load_set
-from annpot.generation import generate
+from annpot.generation.generating import generate
+from annpot.selection.choosing import Request, choose
 from annpot.settings import load_settings
 from annpot.structures.reading import Source
 from annpot.training import train

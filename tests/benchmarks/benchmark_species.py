@@ -18,7 +18,7 @@ from ase.calculators.emt import EMT
 from ase.calculators.singlepoint import SinglePointCalculator
 
 from annpot.fingerprints import load_set
-from annpot.generation import generate
+from annpot.generation.generating import generate
 from annpot.settings import Settings
 from annpot.training import train
 

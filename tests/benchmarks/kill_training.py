@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from annpot import keeper
+from annpot.checkpoints import keeper
 from annpot.committee import Committee
 from annpot.training_log import read_log
 

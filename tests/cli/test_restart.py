@@ -16,12 +16,13 @@ import pytest
 from commands import run
 from ranks import needs_mpi, run_ranks
 
-from annpot import checkpoint_file, keeper
+from annpot.checkpoints import file as checkpoint_file
+from annpot.checkpoints import keeper
 from annpot.cli import training_run
 from annpot.cli.report_training import EpochTable
 from annpot.committee import Committee
 from annpot.predictor import load_predictor
-from annpot.records import read_record
+from annpot.runs.records import read_record
 
 SMALL = ("--set", "train.hidden=[3]", "--set", "train.members=2")
 ADAM = ("--method", "adam")

@@ -13,13 +13,13 @@ import h5py
 import pytest
 from commands import run
 
-from annpot import keeper
+from annpot.checkpoints import keeper
 from annpot.cli.report_status import word_seconds
 from annpot.cli.report_training import EpochTable
 from annpot.format import writing
-from annpot.interruption import Stopped
-from annpot.records import path_of
-from annpot.runs import record
+from annpot.runs.interruption import Stopped
+from annpot.runs.records import path_of
+from annpot.runs.run import record
 from annpot.status import find_statuses
 
 

@@ -13,7 +13,7 @@ from damage import assert_ends_well, flips, truncations
 from annpot.convert.n2p2.inputs import convert_n2p2_input, is_input_nn
 from annpot.descriptors.building import make_descriptor
 from annpot.errors import FileFormatError
-from annpot.generation import generate
+from annpot.generation.generating import generate
 from annpot.pairs import find_pairs
 from annpot.settings import StructureGroup, load_settings, read_settings
 from annpot.structures.reading import read_structures

@@ -25,7 +25,7 @@ with atheris.instrument_imports(include=["annpot"]):
     import annpot.checks.sample
     import annpot.comparison
     import annpot.convert.conversion
-    import annpot.generation
+    import annpot.generation.generating
     import annpot.structures.ase_reading
     import annpot.training
     from fuzz.guard import check

@@ -275,9 +275,9 @@ def _of_interrupted(folder):
     from test_checkpoint import TrainSettings, stop_after
 
     from annpot.fingerprints import load_set
-    from annpot.generation import generate
-    from annpot.interruption import Stopped
-    from annpot.runs import record
+    from annpot.generation.generating import generate
+    from annpot.runs.interruption import Stopped
+    from annpot.runs.run import record
     from annpot.settings import load_settings
 
     half = folder / "half"

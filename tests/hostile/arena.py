@@ -74,7 +74,7 @@ def _import_all():
     import annpot.cli.main
     import annpot.cli.report_set
     import annpot.convert.conversion
-    import annpot.generation
+    import annpot.generation.generating
     import annpot.prediction
     import annpot.training  # noqa: F401
 

@@ -12,9 +12,15 @@ import numpy as np
 
 from annpot.errors import AnnpotError, FileFormatError, InputError
 from annpot.format.writing import check_writable
-from annpot.manifest import Manifest, check_settings, go_on, parse_manifest, plan
+from annpot.generation.manifest import (
+    Manifest,
+    check_settings,
+    go_on,
+    parse_manifest,
+    plan,
+)
+from annpot.generation.parts import Mark, PartsFolder, check_part
 from annpot.parallel import Ranks, deal
-from annpot.parts import Mark, PartsFolder, check_part
 from annpot.settings import Settings
 from annpot.structures.portions import Portion
 from annpot.structures.structure import Array

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Literal
 
 from annpot.errors import AnnpotError, FileFormatError
-from annpot.interruption import Stopped
-from annpot.mishaps import Mishaps
-from annpot.records import (
+from annpot.runs.interruption import Stopped
+from annpot.runs.mishaps import Mishaps
+from annpot.runs.records import (
     Progress,
     Record,
     birth,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 
 from annpot.descriptors import Descriptor
-from annpot.parts import Mark, PartsFolder, open_part, write_part
+from annpot.generation.parts import Mark, PartsFolder, open_part, write_part
 from annpot.scaling import Statistics
 from annpot.set_writing import Entry, iterate_batches, make_empty_part, make_part
 from annpot.settings import GenerateSettings

@@ -25,10 +25,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from annpot.errors import FileFormatError
-from annpot.pool import Candidate, Compute, Pool, iterate_candidates, iterate_features
 from annpot.potential import Potential
 from annpot.preparation import DOMAIN_FLOOR
 from annpot.scaling import Scaling, Statistics, compute_statistics, fit_whitening
+from annpot.selection.pool import (
+    Candidate,
+    Compute,
+    Pool,
+    iterate_candidates,
+    iterate_features,
+)
 from annpot.structures.structure import Array, Structure
 
 MEMORY = 1 << 30

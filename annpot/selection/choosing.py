@@ -13,15 +13,8 @@ from annpot.elements import SYMBOLS
 from annpot.errors import FileFormatError, InputError
 from annpot.fingerprints import load_set
 from annpot.format.reading import is_annpot_file
-from annpot.pool import (
-    FilePool,
-    SetPool,
-    by_committee,
-    by_descriptor,
-    find_species,
-)
 from annpot.predictor import load_predictor
-from annpot.selection import (
+from annpot.selection.greedy import (
     Choice,
     Judge,
     cover_nothing,
@@ -30,6 +23,13 @@ from annpot.selection import (
     judge_novelty,
     per_atom,
     select,
+)
+from annpot.selection.pool import (
+    FilePool,
+    SetPool,
+    by_committee,
+    by_descriptor,
+    find_species,
 )
 from annpot.settings import Settings
 from annpot.structures.reading import Source, SourceFile, find_files

@@ -12,17 +12,17 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
-from annpot.crew import Crew, Watch
 from annpot.descriptors import Descriptor
 from annpot.descriptors.building import make_descriptor
 from annpot.elements import SYMBOLS
 from annpot.errors import AnnpotError, StructureError
-from annpot.manifest import plan
-from annpot.merging import merge
+from annpot.generation.crew import Crew, Watch
+from annpot.generation.manifest import plan
+from annpot.generation.merging import merge
+from annpot.generation.part_making import PartMaker
+from annpot.generation.parts import PartsFolder
+from annpot.generation.resumption import Beginning, Resume, Say, begin
 from annpot.parallel import ALONE, Ranks, deal
-from annpot.part_making import PartMaker
-from annpot.parts import PartsFolder
-from annpot.resumption import Beginning, Resume, Say, begin
 from annpot.settings import Settings
 from annpot.structures.portions import PortionReader
 from annpot.structures.references import require_references

@@ -28,7 +28,7 @@ from annpot.fingerprints import (
     write_statistics,
 )
 from annpot.format import container, reading, writing
-from annpot.manifest import Manifest, read_manifest
+from annpot.generation.manifest import Manifest, read_manifest
 from annpot.scaling import Statistics, compute_statistics
 from annpot.set_writing import (
     Rows,

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from annpot.checkpoints.progress import INTERRUPTED, METHODS, Progress
 from annpot.errors import AnnpotError, FileFormatError
 from annpot.fingerprints import FingerprintSet
 from annpot.optimizers import adam
 from annpot.posing import Problem
-from annpot.progress import INTERRUPTED, METHODS, Progress
 from annpot.settings import TrainSettings
 from annpot.version import __version__
 

@@ -12,12 +12,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from annpot import checkpoint_file
-from annpot.checkpoint import Checkpoint
+from annpot.checkpoints import file as checkpoint_file
+from annpot.checkpoints.checkpoint import Checkpoint
+from annpot.checkpoints.progress import Progress
 from annpot.errors import AnnpotError, FileFormatError
 from annpot.fingerprints import FingerprintSet
-from annpot.mishaps import Mishaps
-from annpot.progress import Progress
+from annpot.runs.mishaps import Mishaps
 from annpot.settings import TrainSettings
 
 SUFFIX, PREVIOUS = ".checkpoint", ".checkpoint.previous"

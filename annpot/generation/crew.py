@@ -6,8 +6,8 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from annpot.interruption import Stopped
 from annpot.parallel import Ranks
+from annpot.runs.interruption import Stopped
 
 Watch = Callable[[int, int], None]
 """Takes how many of how many portions are done, often; may raise `Stopped`."""

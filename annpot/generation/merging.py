@@ -11,11 +11,11 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from annpot.crew import Watch
 from annpot.descriptors import Descriptor
 from annpot.errors import StructureError
 from annpot.format import container, writing
-from annpot.parts import open_part
+from annpot.generation.crew import Watch
+from annpot.generation.parts import open_part
 from annpot.set_writing import (
     Rows,
     feature_layout,

@@ -13,10 +13,10 @@ import h5py
 import numpy as np
 
 from annpot.accuracy import Errors
-from annpot.checkpoint import Checkpoint
+from annpot.checkpoints.checkpoint import Checkpoint
+from annpot.checkpoints.progress import METHODS, Epoch, Progress, State
 from annpot.errors import FileFormatError
 from annpot.format import container, reading, writing
-from annpot.progress import METHODS, Epoch, Progress, State
 from annpot.structures.structure import Array
 
 GENERATORS = ("weights", "order")

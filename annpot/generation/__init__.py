@@ -1,0 +1,1 @@
+"""Structure files -> fingerprint set, part by part: what ``annpot generate`` does."""

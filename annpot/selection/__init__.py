@@ -1,0 +1,1 @@
+"""Structures most worth a reference calculation: what ``annpot select`` does."""
