@@ -17,7 +17,7 @@ TOO_MANY_ATOMS = -2
 MOST_DIGITS = 18
 """Of a number that fits into an integer."""
 RETURN = ord("\r")
-V, E, C = (ord(letter) for letter in "VEC")
+V, E = (ord(letter) for letter in "VE")
 
 
 @compiled()
