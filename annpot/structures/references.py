@@ -20,6 +20,8 @@ FORCE_LABELS = ("REF_forces", "ref_forces", "DFT_forces", "dft_forces")
 PLAIN_FORCES = ("forces", "force")
 STRESS_LABELS = ("REF_stress", "ref_stress", "DFT_stress", "dft_stress")
 VIRIAL_LABELS = ("REF_virial", "ref_virial", "DFT_virial", "dft_virial")
+LARGEST = 1e30
+"""Of the numbers of a stress or virial, in any unit."""
 ASYMMETRY = 0.01
 """A stress may be as asymmetric, relative to its largest component."""
 RUNNER_SUFFIXES = tuple(f".data{packed}" for packed in ("", *PACKED))
@@ -138,6 +140,8 @@ def _numbers(key: str, value: Any, sizes: tuple[int, ...], label: str) -> Array:
 def _voigt(key: str, value: Any, label: str) -> Array:
     """Return xx, yy, zz, yz, xz, xy from these 6 or a symmetric 3 x 3 matrix."""
     numbers = _numbers(key, value, (6, 9), label)
+    if not (np.abs(numbers) < LARGEST).all():  # false for NaN
+        raise StructureError(f"{label}: {key} is not of finite numbers, as expected")
     if len(numbers) == 6:
         return numbers
     matrix = numbers.reshape(3, 3)

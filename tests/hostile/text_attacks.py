@@ -259,6 +259,11 @@ STRUCTURES = {
             '1\nLattice="nan 0 0 0 5 0 0 0 5" Properties=species:S:1:pos:R:3 energy=-1'
             "\nH 0 0 0\n",
         ),
+        "infinite stress": write(
+            "a.xyz",
+            '1\nLattice="4 0 0 0 4 0 0 0 4" Properties=species:S:1:pos:R:3 energy=-1 '
+            'stress="inf 0 0 0 1 0 0 0 1"\nTi 0 0 0\n',
+        ),
         "energy of 10^5 digits": write(
             "a.xyz",
             "1\nProperties=species:S:1:pos:R:3 energy=" + "9" * 100_000 + "\nH 0 0 0\n",
