@@ -176,17 +176,37 @@ def test_a_later_process_of_the_same_number_is_another(output, monkeypatch):
 
 
 @pytest.mark.parametrize("locks", [True, False])
-def test_the_heartbeat_decides_about_other_hosts(output, monkeypatch, locks):
+def test_a_heartbeat_from_another_host_is_waited_for(output, monkeypatch, locks):
     leave(output, host="elsewhere")
     if not locks:
         without_locks(monkeypatch)
     assert is_alive(path_of(output), read_record(path_of(output)))
+    looks = []
+
+    def look(seconds):
+        looks.append(seconds)
+        if len(looks) == 3:
+            age(path_of(output), 2)
+
+    monkeypatch.setattr(records.time, "sleep", look)
     with pytest.raises(AnnpotError, match="elsewhere"), record(output, "train"):
         pass
-    age(path_of(output), records.SILENCE + 5)
-    assert not is_alive(path_of(output), read_record(path_of(output)))
-    with record(output, "train"):
+    assert len(looks) == 3
+
+
+@pytest.mark.parametrize("locks", [True, False])
+def test_a_process_of_another_host_that_is_silent_is_dead(output, monkeypatch, locks):
+    leave(output, host="elsewhere")
+    if not locks:
+        without_locks(monkeypatch)
+    monkeypatch.setattr(records, "SILENCE", 0.2)
+    monkeypatch.setattr(records, "LOOK", 0.01)
+    age(path_of(output), 0)
+    with record(output, "train"):  # waits, and goes on
         pass
+    leave(output, host="elsewhere")
+    age(path_of(output), 5)
+    assert not is_alive(path_of(output), read_record(path_of(output)))
 
 
 def test_the_heart_beats(output, monkeypatch):

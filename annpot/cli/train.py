@@ -33,11 +33,7 @@ from annpot.cli import options
     help="Most memory to use, e.g. 8G or 500M.  [default: 60 % of what is free]",
 )
 @options.resume
-@click.option(
-    "--restart",
-    is_flag=True,
-    help="Start anew, whatever a run that did not end has left.",
-)
+@options.restart
 @options.set_
 @options.as_json
 def train(

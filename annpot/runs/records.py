@@ -23,6 +23,8 @@ from annpot.errors import FileFormatError
 SUFFIX = ".run"
 SILENCE = 60.0
 """Seconds without a heartbeat before a process of another host counts as dead."""
+LOOK = 1.0
+"""Seconds between two looks for a heartbeat."""
 MAX_BYTES = 65536
 
 
@@ -122,6 +124,26 @@ def seems_alive(path: Path, record: Record, *, locks: bool) -> bool:
         return time.time() - path.stat().st_mtime < SILENCE
     except OSError:
         return False
+
+
+def shows_life(path: Path, record: Record, *, locks: bool) -> bool:
+    """Return the same, after a wait for a further heartbeat from another host.
+
+    A job that was killed there may go on here at once.
+    """
+    last = _heartbeat(path)
+    while seems_alive(path, record, locks=locks):
+        if record.host == socket.gethostname() or _heartbeat(path) != last:
+            return True
+        time.sleep(LOOK)
+    return False
+
+
+def _heartbeat(path: Path) -> int | None:
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return None
 
 
 def _runs(pid: int) -> bool:

@@ -24,7 +24,7 @@ from annpot.runs.records import (
     clean,
     path_of,
     read_record,
-    seems_alive,
+    shows_life,
     try_lock,
 )
 
@@ -212,7 +212,7 @@ def _acquire(path: Path, output: Path) -> int:
     else:
         raise _occupied(path, output)
     with contextlib.suppress(FileFormatError):  # of a process that died while it wrote
-        if seems_alive(path, read_record(path), locks=locks):
+        if shows_life(path, read_record(path), locks=locks):
             os.close(descriptor)
             raise _occupied(path, output)
     return descriptor

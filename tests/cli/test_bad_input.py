@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 import tarfile
-import time
 
 import h5py
 import numpy as np
@@ -496,30 +494,6 @@ def test_full_devices(work):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs signals")
-def test_the_end_of_a_job_keeps_the_best_potential(work):
-    before = (work / "potential.h5").read_bytes()
-    (work / "train.log").unlink()
-    code = "from annpot.cli.main import main; main()"
-    process = subprocess.Popen(
-        [sys.executable, "-c", code, "train", "--epochs", "1000000"],
-        cwd=work,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    log = work / "train.log"
-    end = time.monotonic() + 60
-    while time.monotonic() < end:
-        if log.exists() and len(log.read_text().splitlines()) > 2:
-            break
-        time.sleep(0.05)
-    process.send_signal(signal.SIGTERM)
-    _, stderr = process.communicate(timeout=60)
-    assert process.returncode == 130, stderr
-    assert "interrupted; kept epoch" in stderr
-    assert (work / "potential.h5").read_bytes() != before
-
-
 @pytest.mark.parametrize("command", ["generate", "train"])
 def test_a_disk_that_fills_up(work, command):
     resource = pytest.importorskip("resource")
