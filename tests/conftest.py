@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
+import hypothesis
 import pytest
 from commands import run
+
+# The same examples in each run; HYPOTHESIS_PROFILE=random looks for others.
+hypothesis.settings.register_profile("same", derandomize=True)
+hypothesis.settings.register_profile("random")
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
 EXAMPLE = Path(__file__).parent.parent / "examples" / "tio2"
 
