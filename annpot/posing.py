@@ -35,6 +35,8 @@ from annpot.shards import Shard, cut
 from annpot.structures.structure import Array, Batch, Integers
 
 N_TEST_VECTORS = 3
+DISTANCE_COPIES = 5
+"""Of the distances: those found, together, as sent, as received, and sorted."""
 LATER_BYTES = 10_000_000
 """What modules and memory pages need that are not used before the training."""
 
@@ -84,7 +86,8 @@ def pose(
     virials = any(objective.with_stress for objective in objectives)
     caching = CachingDescriptor(descriptor.parts, strains=virials)
     shards_of, sizes = _cut(fingerprints, caching, sets, networks, forces, ranks)
-    rest = memory.resident() + LATER_BYTES + _optimiser_bytes(settings, networks)
+    rest = memory.resident() + LATER_BYTES
+    rest += max(_distance_bytes(training), _optimiser_bytes(settings, networks))
     budget = memory.budget(settings.memory, ranks.local_size)
     room = budget.bytes - rest
     at_once = count_visits(sizes, room, thread_count())
@@ -160,6 +163,11 @@ def _optimiser_bytes(settings: TrainSettings, networks: Sequence[Network]) -> in
     n_vectors = 2 * settings.lbfgs.memory + 12 if settings.method == "lbfgs" else 10
     n_weights = sum(network.n_weights for network in networks)
     return 8 * (n_vectors + 8 * thread_count()) * n_weights
+
+
+def _distance_bytes(training: Targets) -> int:
+    """Return what the distances of all atoms need, while limits are fitted to them."""
+    return 8 * DISTANCE_COPIES * training.batch.n_atoms
 
 
 def _training_targets(

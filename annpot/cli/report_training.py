@@ -181,7 +181,7 @@ def _word_memory(plan: MemoryPlan) -> str:
         f"expected peak {say_size(plan.expected)}",
         f"budget {say_size(plan.budget.bytes)}, {plan.budget.reason}",
     ]
-    if plan.expected > plan.budget.bytes:
+    if plan.expected > plan.budget.bytes and not keeps:
         words.append("less is not possible")
     return "; ".join(words)
 
