@@ -24,7 +24,7 @@ from ranks import needs_mpi, run_ranks
 from annpot.errors import AnnpotError, FileFormatError, StructureError
 from annpot.fingerprints import read_descriptor
 from annpot.format import container, reading
-from annpot.generation import resumption
+from annpot.generation import manifest, resumption
 from annpot.generation.generating import generate
 from annpot.generation.manifest import read_manifest
 from annpot.generation.parts import PartsFolder, check_part, open_part
@@ -138,6 +138,17 @@ def test_the_summary_is_the_same_after_an_interruption(here):
     assert resumed.n_with_forces == whole.n_with_forces == 23
     assert resumed.energy_range == whole.energy_range
     assert resumed.n_structures == 11 + 12
+
+
+def test_what_was_skipped_in_a_finished_batch_is_told_once(here, monkeypatch):
+    monkeypatch.setattr(manifest, "ATOM_BYTES", 10**6)  # one portion of many batches
+    (here / "train" / "structure0001.xsf").write_text("nonsense\n")
+    whole = make("generate.on_error=skip")
+    stopped_at(2, "generate.on_error=skip")
+    assert FOLDER.list_batches() == {0: 2}
+    resumed = make("generate.on_error=skip", resume="yes")
+    assert resumed.skipped == whole.skipped
+    assert len(whole.skipped) == 1
 
 
 def start(*arguments):
@@ -316,6 +327,17 @@ def test_a_file_that_is_mended_does_not_cost_the_batches_before_it(here):
     assert result.exit_code == 0, result.stderr
     assert "note: " in result.stderr
     assert content() == expected
+
+
+def test_batches_of_a_portion_that_changed_are_made_again(here, monkeypatch):
+    monkeypatch.setattr(manifest, "ATOM_BYTES", 10**6)  # one portion of many batches
+    stopped_at(2)
+    first, second, *_ = sorted(here.glob("train/*.xsf"))
+    first.write_bytes(second.read_bytes())
+    make(resume="yes")
+    found = content()
+    make()
+    assert content() == found
 
 
 @pytest.mark.parametrize("damage", ["cut", "flip", "foreign", "misshapen"])
