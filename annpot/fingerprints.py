@@ -103,6 +103,16 @@ def read_statistics(group: h5py.Group, n_features: int) -> Statistics:
     )
 
 
+def read_all_statistics(group: h5py.Group, descriptor: Descriptor) -> list[Statistics]:
+    """Return the statistics of each species, in the order of the descriptor."""
+    return [
+        read_statistics(reading.read_group(group, symbol), int(n_features))
+        for symbol, n_features in zip(
+            descriptor.species, descriptor.n_features_s, strict=True
+        )
+    ]
+
+
 def read_descriptor(group: h5py.Group) -> Descriptor:
     """Return the descriptor of a set, a potential or a member of a committee.
 
@@ -151,12 +161,7 @@ def load_set(path: Path) -> FingerprintSet:
             ),
             batch=batch,
             labels=read_labels(reading.read_group(file, container.STRUCTURES), batch),
-            statistics=[
-                read_statistics(reading.read_group(statistics, symbol), int(n_features))
-                for symbol, n_features in zip(
-                    descriptor.species, descriptor.n_features_s, strict=True
-                )
-            ],
+            statistics=read_all_statistics(statistics, descriptor),
             environments=read_environments(statistics, n_species),
         )
 

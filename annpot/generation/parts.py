@@ -24,11 +24,11 @@ from annpot.descriptors import Descriptor
 from annpot.errors import FileFormatError
 from annpot.fingerprints import (
     Environments,
+    read_all_statistics,
     read_batch,
     read_descriptor,
     read_environments,
     read_labels,
-    read_statistics,
     write_environments,
     write_statistics,
 )
@@ -212,13 +212,7 @@ class OpenPart:
 
     def read_statistics(self) -> list[Statistics]:
         """Return the statistics of a portion, from its last part."""
-        group = self.file[container.STATISTICS]
-        return [
-            read_statistics(reading.read_group(group, symbol), int(n_features))
-            for symbol, n_features in zip(
-                self.descriptor.species, self.descriptor.n_features_s, strict=True
-            )
-        ]
+        return read_all_statistics(self.file[container.STATISTICS], self.descriptor)
 
     def recompute_statistics(self) -> list[Statistics]:
         """Return the statistics of the features in the part."""
