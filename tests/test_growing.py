@@ -69,11 +69,12 @@ def test_a_journal_that_ends_in_the_middle_of_a_line(tmp_path, expected, cut):
     assert grow(tmp_path, PORTIONS, "yes") == expected
 
 
-def test_bytes_that_the_disk_lost_are_made_again(tmp_path, expected):
+@pytest.mark.parametrize("n_lost", [2, 7])
+def test_bytes_that_the_disk_lost_are_made_again(tmp_path, expected, n_lost):
     with pytest.raises(CrashError):
         grow(tmp_path, PORTIONS[:5], damage=crash(b"", b""))
     path = tmp_path / "two.txt"
-    path.write_bytes(path.read_bytes()[:-2] + b"\0\0")
+    path.write_bytes(path.read_bytes()[:-n_lost] + bytes(n_lost))
     assert grow(tmp_path, PORTIONS, "yes") == expected
 
 
@@ -129,6 +130,7 @@ def test_a_hostile_journal(tmp_path, expected):
     sound = {"input": 1, "sizes": [9, 9], "crcs": [1, 1], "state": {}}
     odd = [{"sizes": [-1, 0]}, {"crcs": "xy"}, {"input": None}, {"more": 1}, {}]
     odd += [{"sizes": [10**30, 0]}, {"sizes": [10**15, 0]}]
+    odd += [{"sizes": [2, 0], "crcs": [0, 0]}]  # less than before
     for line in (*({**sound, **change} for change in odd), 5, []):
         with pytest.raises(CrashError):
             grow(tmp_path, PORTIONS[:1], damage=crash(b"", b""))
