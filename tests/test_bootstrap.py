@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from annpot import posing
 from annpot.bootstrap import draw_counts, resample, reweigh
 from annpot.dataset import split
 from annpot.fingerprints import load_set
@@ -39,9 +40,13 @@ def test_as_many_structures_are_drawn_as_there_are():
 
 
 @pytest.mark.parametrize("term", ["energy_weight", "force_weight"])
-def test_the_loss_counts_each_structure_as_often_as_it_is_drawn(fingerprints, term):
+def test_the_loss_counts_each_structure_as_often_as_it_is_drawn(
+    fingerprints, term, monkeypatch
+):
+    monkeypatch.setattr(posing, "SHARD_ATOMS", 50)
     weights = {"energy_weight": 0.0, "force_weight": 0.0, term: 2.0}
     loss = make_loss(fingerprints, **weights)
+    assert len(loss.shards) > 1
     weights_w = loss.model.flatten()
     # of each structure alone, which the weights of the others do not change
     alone_s = [
