@@ -90,6 +90,16 @@ def test_portions_can_be_read_in_any_order(files):
     assert found[::-1] == expected
 
 
+def test_a_portion_can_be_read_twice(files):
+    reader = PortionReader()
+    for portion in iterate_portions(files, 1):
+        first, second = (
+            [s.label for s, _ in reader.read(portion, on_error="skip")]
+            for _ in range(2)
+        )
+        assert first == second
+
+
 def test_errors_are_raised_where_they_are(files):
     portions = list(iterate_portions(files[3:4], 4000))
     reader, skipped = PortionReader(), []
