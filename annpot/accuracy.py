@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -75,10 +76,21 @@ class RunningErrors:
         return [self.n_energies, self.n_forces, self._n_components, *self._sums]
 
     @classmethod
-    def from_json(cls, numbers: list[float]) -> RunningErrors:
-        """Return what `to_json` described."""
+    def from_json(cls, numbers: Any) -> RunningErrors:
+        """Return what `to_json` described.
+
+        Raises
+        ------
+        ValueError
+            If it cannot be that.
+        """
+        known = isinstance(numbers, list)
+        if not known or [*map(type, numbers)] != [int] * 3 + [float] * 4:
+            raise ValueError("seven sums of errors expected")
+        if any(x < 0 for x in numbers):
+            raise ValueError("sums of errors that cannot be")
         errors = cls()
-        errors.n_energies, errors.n_forces, errors._n_components = map(int, numbers[:3])
+        errors.n_energies, errors.n_forces, errors._n_components = numbers[:3]
         errors._sums[:] = numbers[3:]
         return errors
 

@@ -116,6 +116,8 @@ class Explainer:
             reading.read_array(structures, name, n_structures, np.int64)
             for name in (container.INDEX, container.N_ATOMS)
         )
+        if atoms_s.min(initial=1) < 1:
+            raise FileFormatError(f"'{file.filename}': a structure without atoms")
         self._first_s = np.concatenate([[0], np.cumsum(atoms_s)])
         self._species = reading.read_dataset(
             structures, container.SPECIES_INDEX, (self._first_s[-1],), np.int64
@@ -202,7 +204,9 @@ def _find_training(
     chosen_s = np.ones(n_structures, dtype=np.int64)
     for part in ("validation", "test"):
         numbers = parts.get(part, []) if isinstance(parts, dict) else []
-        if not all(type(s) is int and 0 <= s < n_structures for s in numbers):
+        if not isinstance(numbers, list) or not all(
+            type(s) is int and 0 <= s < n_structures for s in numbers
+        ):
             raise FileFormatError(
                 f"'{name}' holds {n_structures} structures, which does not fit the "
                 "split in the potential"

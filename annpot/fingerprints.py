@@ -90,14 +90,27 @@ def read_environments(group: h5py.Group, n_species: int) -> Environments:
 
 def read_statistics(group: h5py.Group, n_features: int) -> Statistics:
     """Return the statistics of one species."""
-    n = (n_features,)
+    n_atoms, n = reading.read_attribute(group, container.N_ATOMS, int), (n_features,)
+    if n_atoms < 0:
+        where = f"'{group.file.filename}', {group.name}"
+        raise FileFormatError(f"{where}: {container.N_ATOMS} {n_atoms}, expected 0 up")
     return Statistics(
-        n_atoms=reading.read_attribute(group, container.N_ATOMS, int),
+        n_atoms=n_atoms,
         min_f=reading.read_array(group, container.MIN, n),
         max_f=reading.read_array(group, container.MAX, n),
         mean_f=reading.read_array(group, container.MEAN, n),
         covariance_ff=reading.read_array(group, container.COVARIANCE, n * 2),
     )
+
+
+def read_all_statistics(group: h5py.Group, descriptor: Descriptor) -> list[Statistics]:
+    """Return the statistics of each species, in the order of the descriptor."""
+    return [
+        read_statistics(reading.read_group(group, symbol), int(n_features))
+        for symbol, n_features in zip(
+            descriptor.species, descriptor.n_features_s, strict=True
+        )
+    ]
 
 
 def read_descriptor(group: h5py.Group) -> Descriptor:
@@ -147,13 +160,8 @@ def load_set(path: Path) -> FingerprintSet:
                 file, container.REFERENCE_ENERGIES, (n_species,)
             ),
             batch=batch,
-            labels=_read_labels(file, batch),
-            statistics=[
-                read_statistics(reading.read_group(statistics, symbol), int(n_features))
-                for symbol, n_features in zip(
-                    descriptor.species, descriptor.n_features_s, strict=True
-                )
-            ],
+            labels=read_labels(reading.read_group(file, container.STRUCTURES), batch),
+            statistics=read_all_statistics(statistics, descriptor),
             environments=read_environments(statistics, n_species),
         )
 
@@ -209,12 +217,18 @@ def _check_geometry(batch: Batch, where: str) -> None:
         raise FileFormatError(f"{where}: a periodic cell without room for its atoms")
 
 
-def _read_labels(file: h5py.File, batch: Batch) -> Labels:
-    group = reading.read_group(file, container.STRUCTURES)
-    n_structures = batch.n_structures
+def read_labels(group: h5py.Group, batch: Batch) -> Labels:
+    """Return what else is known of the structures in ``group``.
+
+    Raises
+    ------
+    FileFormatError
+        If it does not fit to them, or cannot be true.
+    """
+    n_structures, where = batch.n_structures, f"'{group.file.filename}'"
     set_s = reading.read_array(group, container.SET, (n_structures,), np.uint8)
     if set_s.max(initial=0) >= len(SETS):
-        raise FileFormatError(f"'{file.filename}': code {set_s.max()} is not of a set")
+        raise FileFormatError(f"{where}: code {set_s.max()} is not of a set")
     labels = Labels(
         energy_s=reading.read_array(group, container.ENERGY, (n_structures,)),
         forces_nc=reading.read_array(
@@ -237,12 +251,12 @@ def _read_labels(file: h5py.File, batch: Batch) -> Labels:
     }
     for what, values in largest.items():
         if (np.abs(values) >= LARGEST).any():  # false for NaN
-            raise FileFormatError(f"'{file.filename}': {what} beyond {LARGEST:.0e}")
+            raise FileFormatError(f"{where}: {what} beyond {LARGEST:.0e}")
     if labels.weight_s.min(initial=1.0) <= 0.0:
-        raise FileFormatError(f"'{file.filename}': a weight that is not positive")
+        raise FileFormatError(f"{where}: a weight that is not positive")
     if not len(labels.files) == len(labels.groups) == n_structures:
         raise FileFormatError(
-            f"'{file.filename}': {len(labels.files)} file names and "
+            f"{where}: {len(labels.files)} file names and "
             f"{len(labels.groups)} groups found, {n_structures} expected"
         )
     return labels

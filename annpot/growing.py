@@ -48,16 +48,20 @@ class _File:
     def open(self, size: int) -> None:
         """Open it, to write behind its first ``size`` bytes."""
         with errors_naming(self.path):
-            if size and not self.partial.exists():
-                os.replace(self.target, self.partial)
-            name = self.target if self.special else self.partial
-            self._file = open(name, "r+b" if size else "wb", buffering=0)
-            if size:
+            if self.special:  # who reads it has what came before
+                self._file = open(self.target, "wb", buffering=0)
+            elif size:
+                if not self.partial.exists():
+                    os.replace(self.target, self.partial)
+                self._file = open(self.partial, "r+b", buffering=0)
                 self._file.truncate(size)
                 self._file.seek(size)
+            else:
+                self._file = open(self.partial, "wb", buffering=0)
         self.size = size
 
     def write(self, raw: bytes) -> None:
+        """Append to it."""
         with errors_naming(self.path):
             done = 0
             while done < len(raw):
@@ -88,9 +92,10 @@ class _File:
         """Return whether it holds what ended at ``size`` when that was written."""
         for path in (self.partial, self.target):
             with contextlib.suppress(OSError), path.open("rb") as file:
+                if not before <= size <= os.fstat(file.fileno()).st_size:
+                    return False
                 file.seek(before)
-                raw = file.read(max(0, size - before))
-                return len(raw) == size - before and zlib.crc32(raw) == crc
+                return zlib.crc32(file.read(size - before)) == crc
         return False
 
 
@@ -214,6 +219,7 @@ class GrowingFiles:
         return self
 
     def _rewrite(self, lines: list[Json]) -> None:
+        """Replace the journal, and open it to go on."""
         assert self.journal is not None
         partial = self.journal.with_name(f"{self.journal.name}.partial")
         partial.write_text("".join(json.dumps(line) + "\n" for line in lines))

@@ -29,6 +29,8 @@ SIDES = (
 """What follows the name of an output in the names of files beside it."""
 SUFFIXES = (".h5", ".hdf5", ".json")
 """Of finished files; others are not opened."""
+CENTURY = 3.2e9
+"""Seconds; no end is foretold that is farther away."""
 
 
 @dataclass(frozen=True)
@@ -94,10 +96,9 @@ class Status:
         if progress is None or not progress.total or not progress.seconds_per_unit:
             return None
         seconds = (progress.total - progress.done) * progress.seconds_per_unit
-        try:
-            return self.record.updated + timedelta(seconds=seconds)
-        except OverflowError:
+        if abs(seconds) > CENTURY:
             return None
+        return self.record.updated + timedelta(seconds=seconds)
 
 
 def find_statuses(path: Path) -> list[Status]:

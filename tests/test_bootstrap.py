@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from annpot import posing
 from annpot.bootstrap import draw_counts, resample, reweigh
 from annpot.dataset import split
 from annpot.fingerprints import load_set
@@ -56,6 +57,19 @@ def test_the_loss_counts_each_structure_as_often_as_it_is_drawn(fingerprints, te
     assert found.compute(weights_w).loss == pytest.approx(expected, rel=1e-12)
     assert found.measure(weights_w)[0] == pytest.approx(expected, rel=1e-12)
     assert loss.compute(weights_w).loss != pytest.approx(expected, rel=1e-3)
+
+
+def test_each_shard_gets_the_factors_of_its_structures(fingerprints, monkeypatch):
+    monkeypatch.setattr(posing, "SHARD_ATOMS", 50)
+    loss = make_loss(fingerprints)
+    factor_s = np.arange(1.0, loss.n_structures + 1)
+    found = reweigh(loss, factor_s).shards
+    weights = [
+        new.targets.references.weight_s / old.targets.references.weight_s
+        for new, old in zip(found, loss.shards, strict=True)
+    ]
+    assert len(weights) > 1
+    assert np.concatenate(weights) == pytest.approx(factor_s)
 
 
 def test_the_gradient_is_that_of_the_drawn_structures(fingerprints):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import replace
 
@@ -235,6 +236,27 @@ def test_a_training_calibrates_on_its_validation_structures(made):
     )
     error_n = np.sqrt(np.sum((found.F_nc - known.F_nc) ** 2, axis=1))
     assert np.mean(error_n < found.F_error_n) == pytest.approx(0.9, abs=0.1)
+
+
+def test_energies_are_calibrated_by_the_errors_per_atom(made):
+    fingerprints = load_set(made / "fingerprints.h5")
+    batch = fingerprints.batch
+    committee = two_members()
+    found = calibrate(committee, fingerprints, np.arange(batch.n_structures))
+    atoms_sk = np.array(
+        [
+            np.bincount(batch.species_n[a:b])
+            for a, b in itertools.pairwise(batch.first_s)
+        ]
+    )
+    result = committee.evaluate(batch)
+    error_s = result.E_s - atoms_sk @ committee.reference_energies
+    error_s -= fingerprints.labels.energy_s - atoms_sk @ fingerprints.reference_energies
+    std_s = result.E_std_s / batch.atoms_s
+    ratio_s = np.abs(error_s) / batch.atoms_s / np.maximum(std_s, np.median(std_s) / 10)
+    energy = found.calibration.energy
+    assert energy.count == batch.n_structures == 16  # the quantile is the largest
+    assert energy.factor == pytest.approx(ratio_s.max(), rel=1e-9)
 
 
 def test_without_validation_structures_nothing_is_calibrated(made):

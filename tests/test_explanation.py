@@ -171,12 +171,23 @@ def test_a_potential_without_origin_cannot_be_explained(made, potential):
         pass
 
 
-def test_a_split_that_does_not_fit_is_refused(made, potential):
-    provenance = potential.provenance | {"split": {"validation": [99], "test": []}}
+@pytest.mark.parametrize("numbers", [[99], [-1], [1.0], 5, {}, "0"])
+def test_a_split_that_does_not_fit_is_refused(made, potential, numbers):
+    provenance = potential.provenance | {"split": {"validation": numbers, "test": []}}
     wrong = replace(potential, provenance=provenance)
     with (
         pytest.raises(FileFormatError, match="holds 16 structures, which does not fit"),
         open_explainer(wrong, made / "potential.h5"),
+    ):
+        pass
+
+
+def test_a_set_with_an_impossible_number_of_atoms_is_refused(work, potential):
+    with h5py.File(work / "fingerprints.h5", "r+") as file:
+        file["structures/n_atoms"][:2] += np.array([100, -100])
+    with (
+        pytest.raises(FileFormatError, match="a structure without atoms"),
+        open_explainer(potential, work / "potential.h5"),
     ):
         pass
 

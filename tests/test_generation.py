@@ -23,13 +23,13 @@ from ranks import needs_mpi, run_ranks
 
 from annpot.errors import AnnpotError, FileFormatError, StructureError
 from annpot.fingerprints import read_descriptor
-from annpot.format import reading
-from annpot.generation import resumption
+from annpot.format import container, reading
+from annpot.generation import manifest, resumption
 from annpot.generation.generating import generate
-from annpot.generation.parts import Mark, PartsFolder, open_part, write_part
+from annpot.generation.manifest import read_manifest
+from annpot.generation.parts import PartsFolder, check_part, open_part
 from annpot.runs.interruption import Stopped
 from annpot.runs.run import record
-from annpot.set_writing import SetPart, feature_layout
 from annpot.settings import load_settings, read_override
 
 SETTINGS = """\
@@ -138,6 +138,17 @@ def test_the_summary_is_the_same_after_an_interruption(here):
     assert resumed.n_with_forces == whole.n_with_forces == 23
     assert resumed.energy_range == whole.energy_range
     assert resumed.n_structures == 11 + 12
+
+
+def test_what_was_skipped_in_a_finished_batch_is_told_once(here, monkeypatch):
+    monkeypatch.setattr(manifest, "ATOM_BYTES", 10**6)  # one portion of many batches
+    (here / "train" / "structure0001.xsf").write_text("nonsense\n")
+    whole = make("generate.on_error=skip")
+    stopped_at(2, "generate.on_error=skip")
+    assert FOLDER.list_batches() == {0: 2}
+    resumed = make("generate.on_error=skip", resume="yes")
+    assert resumed.skipped == whole.skipped
+    assert len(whole.skipped) == 1
 
 
 def start(*arguments):
@@ -318,6 +329,17 @@ def test_a_file_that_is_mended_does_not_cost_the_batches_before_it(here):
     assert content() == expected
 
 
+def test_batches_of_a_portion_that_changed_are_made_again(here, monkeypatch):
+    monkeypatch.setattr(manifest, "ATOM_BYTES", 10**6)  # one portion of many batches
+    stopped_at(2)
+    first, second, *_ = sorted(here.glob("train/*.xsf"))
+    first.write_bytes(second.read_bytes())
+    make(resume="yes")
+    found = content()
+    make()
+    assert content() == found
+
+
 @pytest.mark.parametrize("damage", ["cut", "flip", "foreign", "misshapen"])
 def test_a_damaged_part_is_made_again(here, damage):
     make()
@@ -331,9 +353,10 @@ def test_a_damaged_part_is_made_again(here, damage):
         raw[len(raw) // 2] ^= 1
     elif damage == "foreign":
         raw = paths[1].read_bytes()
+    if damage == "misshapen":
+        forge(paths[2], reshape("statistics/Ti/mean", narrow))
     else:
-        raw = misshape(paths[2])
-    paths[2].write_bytes(raw)
+        paths[2].write_bytes(raw)
     result = run("generate", "--resume")
     assert result.exit_code == 0, result.stderr
     assert "it is made again" in result.stderr
@@ -341,21 +364,73 @@ def test_a_damaged_part_is_made_again(here, damage):
     assert content() == expected
 
 
-def misshape(path):
-    """Return a part that is sound, but for the shape of its positions."""
-    with open_part(path) as part:
-        descriptor = read_descriptor(part.file)
-        mark = Mark(**json.loads(reading.read_text(part.file, "settings")))
-        rows = {name: part.read(name) for name in feature_layout(descriptor)}
-        rows |= part.read_structures()
-        environments = part.read_environments()
-        statistics = part.read_statistics(descriptor.species) if mark.last else []
-    rows["/structures/positions"] = rows["/structures/positions"][:, :2]
-    other = path.with_name("other.h5")
-    write_part(other, mark, descriptor, SetPart(rows, environments, statistics), [])
-    content = other.read_bytes()
-    other.unlink()
-    return content
+def forge(path, alter):
+    """Alter a part, and give it the checksum of what it is then."""
+    with h5py.File(path, "r+") as file:
+        alter(file)
+        file.attrs[container.SHA256] = np.bytes_(container.compute_sha256(file))
+
+
+def narrow(values):
+    return values[..., :-1]
+
+
+def reshape(name, how):
+    def alter(file):
+        values = np.asarray(how(file[name][()]))
+        del file[name]
+        file[name] = values
+
+    return alter
+
+
+@pytest.mark.parametrize(
+    ("alter", "found"),
+    [
+        (reshape("structures/positions", narrow), "positions: shape"),
+        (reshape("structures/forces", narrow), "forces: shape"),
+        (reshape("structures/energy", narrow), "energy: shape"),
+        (reshape("structures/stress", narrow), "stress: shape"),
+        (reshape("structures/n_atoms", lambda n_s: n_s + 10**9), "impossible number"),
+        (reshape("structures/species_index", lambda s_n: s_n - 1), "not in the table"),
+        (reshape("features/Ti", narrow), "features/Ti: shape"),
+        (reshape("features/Ti", lambda G_nf: G_nf[1:]), "features/Ti: shape"),
+        (reshape("statistics/Ti/mean", narrow), "mean: shape"),
+        (reshape("statistics/neighbours", narrow), "neighbours: shape"),
+        (lambda file: file["statistics/O"].attrs.create("n_atoms", -1), "n_atoms"),
+        (lambda file: file["statistics/O"].attrs.create("n_atoms", b"x"), "n_atoms"),
+        (lambda file: file["statistics"].pop("O"), "statistics/O: missing"),
+        (lambda file: file.pop("statistics"), "statistics: missing"),
+        (lambda file: file.pop("skipped"), "skipped: missing"),
+        (
+            reshape("settings", lambda text: text.replace(b'": 1,', b'": 2,')),
+            "expected",
+        ),
+    ],
+)
+def test_what_a_part_holds_is_checked_before_it_is_trusted(here, alter, found):
+    stopped_at(2)
+    path = FOLDER.part(0, 0)
+    (origin, *_) = read_manifest(FOLDER.manifest).origins()
+    assert check_part(path, origin, 0, 0).last
+    forge(path, alter)
+    with pytest.raises(FileFormatError, match=found):
+        check_part(path, origin, 0, 0)
+
+
+def test_a_part_of_another_descriptor_is_not_opened(here):
+    stopped_at(2)
+    path = FOLDER.part(0, 0)
+    with h5py.File(path) as file:
+        descriptor = read_descriptor(file)
+    with open_part(path, descriptor) as part:
+        assert part.count("/features/Ti") > 0
+    forge(path, reshape("descriptor", lambda text: text.replace(b"5.0", b"5.5")))
+    with (
+        pytest.raises(FileFormatError, match="of another descriptor"),
+        open_part(path, descriptor),
+    ):
+        pass
 
 
 def run_with_limit(n_bytes, *arguments):
@@ -466,8 +541,11 @@ def edit(**changes):
         edit(species={"Xx": "fit"}),
         edit(species=["Ti"]),
         edit(species={"Ti": [1]}),
+        edit(species={"Ti": 10**400}),
+        edit(species={"Ti": "nan"}),
         edit(files=[["a.xsf", 1]]),
         edit(files=[["a.xsf", "one", 1]]),
+        edit(files=[["a.xsf", float("inf"), 1]]),
         edit(portions=[[0, None, 1, ""]]),
         edit(portions=3),
         edit(more=1),

@@ -1,6 +1,9 @@
 """Files that grow by portions: continued, they are as if nothing had happened."""
 
 import json
+import os
+import stat
+from contextlib import suppress
 
 import pytest
 
@@ -66,11 +69,12 @@ def test_a_journal_that_ends_in_the_middle_of_a_line(tmp_path, expected, cut):
     assert grow(tmp_path, PORTIONS, "yes") == expected
 
 
-def test_bytes_that_the_disk_lost_are_made_again(tmp_path, expected):
+@pytest.mark.parametrize("n_lost", [2, 7])
+def test_bytes_that_the_disk_lost_are_made_again(tmp_path, expected, n_lost):
     with pytest.raises(CrashError):
         grow(tmp_path, PORTIONS[:5], damage=crash(b"", b""))
     path = tmp_path / "two.txt"
-    path.write_bytes(path.read_bytes()[:-2] + b"\0\0")
+    path.write_bytes(path.read_bytes()[:-n_lost] + bytes(n_lost))
     assert grow(tmp_path, PORTIONS, "yes") == expected
 
 
@@ -100,6 +104,23 @@ def test_an_older_file_stays_if_nothing_is_written(tmp_path):
     assert len(list(tmp_path.iterdir())) == 1
 
 
+def test_a_special_file_gets_the_rest_and_stays_what_it_is(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    paths, parts = [tmp_path / "one.txt", pipe], [b"12", b"34"]
+    with suppress(CrashError), GrowingFiles(paths, {}, None) as files:
+        files.commit(parts, 1, {})
+        raise CrashError
+    with GrowingFiles(paths, {}, "yes") as files:
+        assert files.inputs == [1]
+        files.commit(parts, 2, {})
+    assert paths[0].read_bytes() == b"1212"
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+    assert os.read(reader, 9) == b"3434"
+    os.close(reader)
+
+
 def test_a_hostile_journal(tmp_path, expected):
     path = journal_of(tmp_path / "one.txt")
     for text in ("", "junk\n", "[" * 10**5 + "\n", "3\n", '{"version": 9}\n'):
@@ -107,7 +128,9 @@ def test_a_hostile_journal(tmp_path, expected):
         with pytest.raises(AnnpotError):
             grow(tmp_path, PORTIONS, "yes")
     sound = {"input": 1, "sizes": [9, 9], "crcs": [1, 1], "state": {}}
-    odd = ({"sizes": [-1, 0]}, {"crcs": "xy"}, {"input": None}, {"more": 1}, {})
+    odd = [{"sizes": [-1, 0]}, {"crcs": "xy"}, {"input": None}, {"more": 1}, {}]
+    odd += [{"sizes": [10**30, 0]}, {"sizes": [10**15, 0]}]
+    odd += [{"sizes": [2, 0], "crcs": [0, 0]}]  # less than before
     for line in (*({**sound, **change} for change in odd), 5, []):
         with pytest.raises(CrashError):
             grow(tmp_path, PORTIONS[:1], damage=crash(b"", b""))

@@ -70,6 +70,21 @@ def test_what_was_ignored_stays_so():
     assert stop.number is None
 
 
+def test_one_that_comes_before_all_are_handled(monkeypatch):
+    real = signal.signal
+
+    def install(number, handler):
+        real(number, handler)
+        if number == signal.SIGTERM and callable(handler):
+            signal.raise_signal(signal.SIGINT)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(signal, "signal", install)
+        with pytest.raises(Stopped), stoppable():
+            pass
+    assert {signal.getsignal(number) for number in numbers()} == {signal.SIG_DFL}
+
+
 def test_other_threads_cannot_handle_signals():
     found = []
 

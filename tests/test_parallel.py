@@ -100,6 +100,12 @@ def test_tasks_are_dealt_evenly_and_each_once(costs, size):
     assert all((np.diff(mine) > 0).all() for mine in dealt)
 
 
+def test_the_most_costly_tasks_are_dealt_first_to_who_has_least():
+    cost_k = np.array([4.0, 8.0, 7.0, 5.0, 6.0])
+    assert deal(cost_k, ranks_of(0, 2)).tolist() == [0, 1, 3]
+    assert deal(cost_k, ranks_of(1, 2)).tolist() == [2, 4]
+
+
 EXCHANGE = """
 import json, sys
 import numpy as np

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 
+import commands
 import pytest
 
 from annpot.errors import AnnpotError, FileFormatError
@@ -93,6 +94,48 @@ def test_reports_are_written_every_two_seconds(output, monkeypatch):
             assert read_record(path_of(output)).progress.done == expected
             clock[0] += 1.0
         assert read_record(path_of(output)).progress.seconds_per_unit == 0.5
+
+
+def test_a_signal_amid_a_report_leaves_the_lock_with_the_name(output, monkeypatch):
+    real = os.close
+
+    def close(descriptor):
+        real(descriptor)
+        raise Stopped(signal.SIGTERM)
+
+    with record(output, "train") as run:
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "close", close)
+            with pytest.raises(Stopped):
+                run.report(1, 2, "epochs")
+        assert is_alive(path_of(output), read_record(path_of(output)))
+    assert not path_of(output).exists()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"progress": {"done": 1, "total": 10**400}},
+        {"progress": {"done": -1}},
+        {"progress": {"seconds_per_unit": float("nan")}},
+        {"progress": {"seconds_per_unit": 1e300}},
+        {"started": "0001-01-01T00:00:00+14:00"},
+        {"updated": "9999-12-31T23:59:59-12:00"},
+        {"updated": "2026-01-01T00:00:00"},
+    ],
+)
+def test_numbers_and_times_that_cannot_be_end_nothing(output, changes):
+    with record(output, "train", lambda: True) as run:
+        run.report(1, 2, "epochs")
+        values = json.loads(path_of(output).read_text())
+        progress = {"seconds_per_unit": 1.0, **changes.pop("progress", {})}
+        values |= changes | {"progress": values["progress"] | progress}
+        with path_of(output).open("r+") as file:  # the lock stays
+            file.write(json.dumps(values))
+        for options in ([], ["--json"]):
+            result = commands.run("status", *options, folder=output.parent)
+            assert result.exit_code in (0, 1)
+            assert isinstance(result.exception, SystemExit | None)
 
 
 def test_the_last_report_is_not_lost(output):

@@ -35,7 +35,7 @@ def check_net_forces(subject: Subject) -> list[Finding]:
     net_s = np.linalg.norm(net_sc, axis=1)
     size_s = force_sizes(subject) * np.sqrt(3 * atoms_s)
     return _report_sums(
-        subject, net_s, NET_FORCE * np.sqrt(atoms_s), size_s, "net forces",
+        net_s, NET_FORCE * np.sqrt(atoms_s), size_s, "net forces",
         "eV/angstrom", "forces that do not sum to zero",
     )  # fmt: skip
 
@@ -59,13 +59,12 @@ def check_torques(subject: Subject) -> list[Finding]:
     torque_s = np.where(free_s, np.linalg.norm(torque_sc, axis=1), 0.0)
     size_s = force_sizes(subject) * np.sqrt(3 * atoms_s) * radius_s
     return _report_sums(
-        subject, torque_s, TORQUE * np.sqrt(atoms_s) * radius_s, size_s, "torques",
+        torque_s, TORQUE * np.sqrt(atoms_s) * radius_s, size_s, "torques",
         "eV", "forces that turn them as a whole, though they are not periodic",
     )  # fmt: skip
 
 
 def _report_sums(
-    subject: Subject,
     sum_s: Array,
     limit_s: Array,
     size_s: Array,

@@ -45,6 +45,21 @@ restart = click.option(
     help="Start anew, whatever a run that did not end has left.",
 )
 
+files_from = click.option(
+    "--files-from",
+    type=click.Path(),
+    help="Read the names of files from this file, one per line; '-': standard input.",
+)
+index = click.option(
+    "--index", default=":", show_default=True, help="Which of each file."
+)
+on_error = click.option(
+    "--on-error",
+    type=click.Choice(["stop", "skip"]),
+    default="stop",
+    show_default=True,
+    help="What to do about a structure that cannot be used.",
+)
 format_ = click.option(
     "--format",
     "format_",
@@ -92,7 +107,7 @@ def number(text: str | None) -> object:
 
 
 def file_names(files: tuple[str, ...], files_from: str | None) -> Iterator[str]:
-    """Return the names of the files to predict, those in lists as they are read."""
+    """Return the names of the files to read, those in lists as they are read."""
     if "-" in files:
         if files_from is not None:
             raise click.UsageError("'-' and --files-from exclude each other")
@@ -113,6 +128,16 @@ def _read_names(path: str) -> Iterator[str]:
         raise InputError(f"{where}: binary data, expected names of files") from None
     except OSError as error:
         raise InputError(f"{where} cannot be read: {error.strerror}") from None
+
+
+def check_reading(index: str, units: str | None) -> None:
+    """Check the options that say what is read of files, and how, before any is."""
+    from annpot.structures.selection import parse_index
+    from annpot.units import parse_units
+
+    parse_index(index)
+    if units is not None:
+        parse_units(units)
 
 
 def check_output(output: Path | None, inputs: Iterable[Path | None]) -> None:

@@ -16,21 +16,11 @@ from annpot.cli import options
     "--potential",
     help="Potential or committee to use.  [default: predict.potential, potential.h5]",
 )
-@click.option(
-    "--files-from",
-    type=click.Path(),
-    help="Read the names of files from this file, one per line; '-': standard input.",
-)
-@click.option("--index", default=":", show_default=True, help="Which of each file.")
+@options.files_from
+@options.index
 @options.format_
 @options.units
-@click.option(
-    "--on-error",
-    type=click.Choice(["stop", "skip"]),
-    default="stop",
-    show_default=True,
-    help="What to do about a structure that cannot be used.",
-)
+@options.on_error
 @click.option("--forces", is_flag=True, default=None, help="Print forces, eV/angstrom.")
 @click.option(
     "--stress", is_flag=True, default=None, help="Print stresses, eV/angstrom^3."
@@ -124,13 +114,9 @@ def predict(
     from annpot.cli.predicting import Task, run
     from annpot.parallel import world
     from annpot.runs.interruption import stoppable
-    from annpot.structures.selection import parse_index
     from annpot.structures.sources import Source
-    from annpot.units import parse_units
 
-    parse_index(index)
-    if units is not None:
-        parse_units(units)
+    options.check_reading(index, units)
     task = Task(
         settings=loaded.predict,
         source=Source((), index=index, format=format_, units=units),

@@ -185,7 +185,7 @@ class _Table:
             return
         try:
             self.totals = Totals.from_json(self.files.state)
-        except (TypeError, KeyError, ValueError):
+        except ValueError:
             raise AnnpotError(
                 f"'{self.files.journal}': damaged, please leave --resume out"
             ) from None

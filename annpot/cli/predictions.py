@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from pydantic import NonNegativeInt, PlainValidator, TypeAdapter
 
 from annpot.accuracy import RunningErrors
 from annpot.cli.report import MAX_SKIPPED, to_json
@@ -35,9 +36,11 @@ class Totals:
     It is told to other processes, and to the run that goes on, as JSON.
     """
 
-    n_structures: int = 0
-    n_skipped: int = 0
-    errors: RunningErrors = field(default_factory=RunningErrors)
+    n_structures: NonNegativeInt = 0
+    n_skipped: NonNegativeInt = 0
+    errors: Annotated[RunningErrors, PlainValidator(RunningErrors.from_json)] = field(
+        default_factory=RunningErrors
+    )
     warnings: Warnings = field(default_factory=Warnings)
     skipped: list[str] = field(default_factory=list)
     """The first lines about what was skipped."""
@@ -56,11 +59,22 @@ class Totals:
         return {**vars(self), "errors": errors, "warnings": warnings}
 
     @classmethod
-    def from_json(cls, values: dict[str, Any]) -> Totals:
-        """Return what `to_json` described."""
-        errors = RunningErrors.from_json(values["errors"])
-        warnings = Warnings(**values["warnings"])
-        return cls(**{**values, "errors": errors, "warnings": warnings})
+    def from_json(cls, values: Any) -> Totals:
+        """Return what `to_json` described.
+
+        Raises
+        ------
+        ValueError
+            If these are no totals.
+        """
+        totals = _TOTALS.validate_python(values)
+        n_found, worst = totals.warnings.n_extrapolating, totals.warnings.worst
+        if n_found > totals.n_structures or (worst is None) != (n_found == 0):
+            raise ValueError("counts of structures that cannot be")
+        return totals
+
+
+_TOTALS = TypeAdapter(Totals)
 
 
 class Predictions:

@@ -57,8 +57,9 @@ def run(command: click.Group) -> int:
 
     try:
         ranks = world()
+        n_cores = share_cores(ranks)  # by all: the others would wait for ever
         if not threads.is_granted():
-            os.environ[threads.VARIABLES[0]] = str(share_cores(ranks))
+            os.environ[threads.VARIABLES[0]] = str(n_cores)
         n_threads = threads.thread_count()
     except InputError as error:  # all of them have it
         click.echo(f"Error: {error}", err=True)

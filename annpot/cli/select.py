@@ -38,21 +38,11 @@ from annpot.cli import options
     help="Write the structures that were chosen to an extxyz, best first.",
 )
 @options.as_json
-@click.option(
-    "--files-from",
-    type=click.Path(),
-    help="Read the names of files from this file, one per line; '-': standard input.",
-)
-@click.option("--index", default=":", show_default=True, help="Which of each file.")
+@options.files_from
+@options.index
 @options.format_
 @options.units
-@click.option(
-    "--on-error",
-    type=click.Choice(["stop", "skip"]),
-    default="stop",
-    show_default=True,
-    help="What to do about a structure that cannot be used.",
-)
+@options.on_error
 @options.set_
 def select(
     pool: tuple[str, ...],
@@ -87,12 +77,8 @@ def select(
     from annpot.cli.report_selection import report_selection
     from annpot.selection.choosing import Request, choose
     from annpot.structures.reading import Source
-    from annpot.structures.selection import parse_index
-    from annpot.units import parse_units
 
-    parse_index(index)
-    if units is not None:
-        parse_units(units)
+    options.check_reading(index, units)
     report.announce_compilation()
     source = Source(tuple(names), index=index, format=format_, units=units)
     request = Request(

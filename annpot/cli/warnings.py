@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
+from pydantic import NonNegativeInt
 
 from annpot.cli.report import to_json
 from annpot.logfmt import format_line
@@ -20,11 +19,11 @@ MAX_WARNINGS = 20
 class Warnings:
     """What is said about extrapolation; the same however predictions are dealt."""
 
-    n_extrapolating: int = 0
-    n_far: int = 0
+    n_extrapolating: NonNegativeInt = 0
+    n_far: NonNegativeInt = 0
     lines: list[str] = field(default_factory=list)
     """The first of them."""
-    worst: Sequence[Any] | None = None
+    worst: tuple[float, str, int] | None = None
     """Excess, file and frame of the structure that is farthest outside."""
     largest_std: float | None = None
     """Largest deviation of a force among a committee, eV/angstrom."""
@@ -48,7 +47,7 @@ class Warnings:
             )
             self.lines.append(f"annpot-warning: extrapolation {line}")
 
-    def _rank(self, other: Sequence[Any]) -> None:
+    def _rank(self, other: tuple[float, str, int]) -> None:
         if self.worst is None or other[0] > self.worst[0]:
             self.worst = other
 

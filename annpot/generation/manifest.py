@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -101,7 +102,14 @@ def read_manifest(path: Path) -> Manifest:
         return parse_manifest(path.read_bytes())
     except OSError as error:
         raise FileFormatError(f"'{path}' cannot be read: {error.strerror}") from None
-    except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
+    except (
+        ValueError,
+        TypeError,
+        LookupError,
+        AttributeError,
+        OverflowError,
+        RecursionError,
+    ):
         raise FileFormatError(
             f"'{path}' is damaged, or of another version of annpot: please say "
             "--restart to start anew"
@@ -120,6 +128,8 @@ def parse_manifest(text: bytes) -> Manifest:
     }
     if not set(SYMBOLS).issuperset(species):
         raise ValueError("a species that is no element")
+    if not all(energy == "fit" or math.isfinite(energy) for energy in species.values()):
+        raise ValueError("a reference energy that is no number")
     return Manifest(
         files=[ManifestFile(str(path), int(n), int(t)) for path, n, t in files],
         portions=[

@@ -62,7 +62,9 @@ def merge(
     parts = [part for portion in portions for part in portion]
     layout = feature_layout(descriptor)
     step = functools.partial(watch, len(portions), len(portions))
-    streams = {path: _iterate_features(parts, path, step) for path in layout}
+    streams = {
+        path: _iterate_features(parts, descriptor, path, step) for path in layout
+    }
     kind = container.FINGERPRINTS
     with writing.create(output, kind, settings, streams=streams) as file:
         write_recipe(file, descriptor)
@@ -92,20 +94,19 @@ def _merge_structures(
     step: Callable[[], None],
 ) -> tuple[dict[str, int], list[str]]:
     """Write all but the features; return how many rows of these there are."""
-    layout = feature_layout(descriptor)
-    n_rows = dict.fromkeys(layout, 0)
+    n_rows = dict.fromkeys(feature_layout(descriptor), 0)
     skipped: list[str] = []
     appender = _Appender(file)
     for portion in portions:
         for part in portion:
-            with open_part(part) as found:
+            with open_part(part, descriptor) as found:
                 rows = found.read_structures()
                 environments = found.read_environments()
                 skipped += found.read_skipped()
-                for path, n_features in layout.items():
-                    n_rows[path] += found.count(path, n_features)
+                for path in n_rows:
+                    n_rows[path] += found.count(path)
                 if part == portion[-1]:
-                    tally.add_statistics(found.read_statistics(descriptor.species))
+                    tally.add_statistics(found.read_statistics())
             tally.add_structures(rows, environments)
             appender.append(rows)
             step()
@@ -142,10 +143,10 @@ class _Appender:
 
 
 def _iterate_features(
-    parts: Sequence[Path], path: str, step: Callable[[], None]
+    parts: Sequence[Path], descriptor: Descriptor, path: str, step: Callable[[], None]
 ) -> Iterator[npt.NDArray[Any]]:
     for part in parts:
-        with open_part(part) as found:
+        with open_part(part, descriptor) as found:
             block = found.read(path)
         yield block
         step()

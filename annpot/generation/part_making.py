@@ -74,8 +74,9 @@ class PartMaker:
         """Return the statistics of the first batches of a portion."""
         statistics: list[Statistics] = []
         for batch in range(n_batches):
-            with open_part(self.folder.part(number, batch)) as part:
-                more = part.recompute_statistics(self.descriptor)
+            path = self.folder.part(number, batch)
+            with open_part(path, self.descriptor) as part:
+                more = part.recompute_statistics()
             statistics = merge_statistics(statistics, more)
         return statistics
 

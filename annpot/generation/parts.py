@@ -24,6 +24,11 @@ from annpot.descriptors import Descriptor
 from annpot.errors import FileFormatError
 from annpot.fingerprints import (
     Environments,
+    read_all_statistics,
+    read_batch,
+    read_descriptor,
+    read_environments,
+    read_labels,
     write_environments,
     write_statistics,
 )
@@ -182,21 +187,15 @@ class OpenPart:
     """A part that this run has made or checked: it is read without further checks."""
 
     file: h5py.File
+    descriptor: Descriptor
 
     def read(self, path: str) -> npt.NDArray[Any]:
         """Return the rows that the part adds to a dataset."""
         return np.asarray(self.file[path][()])
 
-    def count(self, path: str, n_features: int) -> int:
-        """Return the number of rows of features.
-
-        Raises
-        ------
-        FileFormatError
-            If they are not of so many features.
-        """
-        shape = (None, n_features)
-        return int(reading.read_dataset(self.file, path, shape).shape[0])
+    def count(self, path: str) -> int:
+        """Return the number of rows that the part adds to a dataset."""
+        return int(self.file[path].shape[0])
 
     def read_structures(self) -> Rows:
         """Return what the part adds to the datasets of structures."""
@@ -208,40 +207,33 @@ class OpenPart:
 
     def read_environments(self) -> Environments:
         """Return what surrounds the atoms of the part."""
-        names = container.SHORTEST, container.NEIGHBOURS
-        return Environments(*(self.read(f"/{container.STATISTICS}/{n}") for n in names))
+        group = self.file[container.STATISTICS]
+        return read_environments(group, len(self.descriptor.species))
 
-    def read_statistics(self, species: Sequence[str]) -> list[Statistics]:
+    def read_statistics(self) -> list[Statistics]:
         """Return the statistics of a portion, from its last part."""
-        names = container.MIN, container.MAX, container.MEAN, container.COVARIANCE
-        groups = [f"/{container.STATISTICS}/{symbol}" for symbol in species]
-        return [
-            Statistics(
-                int(self.file[group].attrs[container.N_ATOMS]),
-                *(self.read(f"{group}/{name}") for name in names),
-            )
-            for group in groups
-        ]
+        return read_all_statistics(self.file[container.STATISTICS], self.descriptor)
 
-    def recompute_statistics(self, descriptor: Descriptor) -> list[Statistics]:
+    def recompute_statistics(self) -> list[Statistics]:
         """Return the statistics of the features in the part."""
-        return [
-            compute_statistics(self.read(path)) for path in feature_layout(descriptor)
-        ]
+        paths = feature_layout(self.descriptor)
+        return [compute_statistics(self.read(path)) for path in paths]
 
 
 @contextmanager
-def open_part(path: Path) -> Iterator[OpenPart]:
+def open_part(path: Path, descriptor: Descriptor) -> Iterator[OpenPart]:
     """Open a part that this run has made or checked; the block only reads from it.
 
     Raises
     ------
     FileFormatError
-        If it is gone, or cannot be read any more.
+        If it is gone, cannot be read any more, or is of another descriptor.
     """
     try:
         with h5py.File(path, "r", locking="best-effort") as file:
-            yield OpenPart(file)
+            if reading.read_text(file, container.DESCRIPTOR) != descriptor.recipe:
+                raise FileFormatError(f"'{path}' is of another descriptor")
+            yield OpenPart(file, descriptor)
     except (OSError, RuntimeError, LookupError) as error:
         number = getattr(error, "errno", None)
         reason = os.strerror(number) if number else "it is damaged"
@@ -259,14 +251,39 @@ def check_part(path: Path, origin: str, portion: int, batch: int) -> Mark:
     with reading.open_checked(path, container.PART) as file:
         text = reading.read_text(file, container.SETTINGS)
         reading.verify_checksum(file)
-        for name, (shape, dtype) in structure_layout().items():
-            reading.read_dataset(file, name, (None, *shape), dtype)
+        mark = _read_mark(text, path)
+        if (mark.origin, mark.portion, mark.batch) != (origin, portion, batch):
+            raise FileFormatError(f"'{path}' was made of other files or settings")
+        _check_content(OpenPart(file, read_descriptor(file)), mark)
+    return mark
+
+
+def _read_mark(text: str, path: Path) -> Mark:
     try:
         mark = Mark(**json.loads(text))
         if [type(value) for value in astuple(mark)] != [str, int, int, bool, int, int]:
             raise TypeError
     except (ValueError, TypeError, RecursionError):
         raise FileFormatError(f"'{path}' does not say what it is") from None
-    if (mark.origin, mark.portion, mark.batch) != (origin, portion, batch):
-        raise FileFormatError(f"'{path}' was made of other files or settings")
     return mark
+
+
+def _check_content(part: OpenPart, mark: Mark) -> None:
+    """Check that all that is read of a part later has the shape that it must have."""
+    structures = reading.read_group(part.file, container.STRUCTURES)
+    batch = read_batch(structures, part.descriptor.species)
+    read_labels(structures, batch)
+    layout = feature_layout(part.descriptor)
+    for s, (path, n_features) in enumerate(layout.items()):
+        shape = (int((batch.species_n == s).sum()), n_features)
+        reading.read_dataset(part.file, path, shape)
+    reading.read_group(part.file, container.STATISTICS)
+    part.read_environments()
+    part.read_skipped()
+    if mark.last:
+        part.read_statistics()
+    if mark.n_structures != batch.n_structures:
+        raise FileFormatError(
+            f"'{part.file.filename}': {batch.n_structures} structures found, "
+            f"{mark.n_structures} expected"
+        )

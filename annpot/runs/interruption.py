@@ -79,12 +79,13 @@ def stoppable(raising: bool = True) -> Iterator[Stop]:
             raise KeyboardInterrupt
 
     before = {}
-    if threading.current_thread() is threading.main_thread():
-        for name in SIGNALS:
-            known = getattr(signal, name, None)
-            if known is not None and signal.getsignal(known) != signal.SIG_IGN:
-                before[known] = signal.signal(known, handle)
     try:
+        if threading.current_thread() is threading.main_thread():
+            for name in SIGNALS:
+                known = getattr(signal, name, None)
+                if known is not None and signal.getsignal(known) != signal.SIG_IGN:
+                    before[known] = signal.getsignal(known)
+                    signal.signal(known, handle)
         yield stop
     finally:
         for known, handler in before.items():

@@ -12,11 +12,19 @@ import fcntl
 import os
 import socket
 import time
-from datetime import datetime
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    ValidationError,
+)
 
 from annpot.errors import FileFormatError
 
@@ -35,6 +43,15 @@ def clean(text: str) -> str:
 
 
 Line = Annotated[str, AfterValidator(clean)]
+Count = Annotated[int, Field(ge=0, lt=2**63)]
+Moment = Annotated[
+    AwareDatetime,
+    Field(
+        ge=datetime(1970, 1, 2, tzinfo=timezone.utc),
+        lt=datetime(9000, 1, 1, tzinfo=timezone.utc),
+    ),
+]
+"""A time that stays one in any time zone."""
 
 
 class Progress(BaseModel):
@@ -42,11 +59,11 @@ class Progress(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    done: int
-    total: int | None
+    done: Count
+    total: Count | None
     unit: Line
     """What is counted, plural."""
-    seconds_per_unit: float | None
+    seconds_per_unit: FiniteFloat | None
     """Since this process began; ``None`` before it has done one."""
     more: dict[Line, float | Line | None]
     """What else there is to know."""
@@ -64,8 +81,8 @@ class Record(BaseModel):
     pid: int
     birth: Line
     """When the process began, as the system counts; empty if it does not tell."""
-    started: datetime
-    updated: datetime
+    started: Moment
+    updated: Moment
     state: Literal["running", "stopped", "failed"]
     message: Line
     """Why it failed or stopped."""

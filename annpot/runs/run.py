@@ -87,13 +87,14 @@ class Run:
             if os.write(descriptor, raw) < len(raw):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             os.replace(partial, self._path)
+            # at once: a signal may raise anywhere, and the lock must stay with the name
+            self._descriptor, descriptor = descriptor, self._descriptor
         except BaseException:
-            os.close(descriptor)
             with contextlib.suppress(OSError):
                 partial.unlink(missing_ok=True)
             raise
-        os.close(self._descriptor)
-        self._descriptor = descriptor
+        finally:
+            os.close(descriptor)
 
     def begin(self) -> None:
         """Write the first record, and show signs of life from then on."""

@@ -104,6 +104,9 @@ def iterate_portions(
 ) -> Iterator[Portion]:
     """Yield the portions of ``files`` in their order, as far as those are looked at.
 
+    A portion is consecutive files, or parts of a large one, of about ``n_bytes`` of
+    text, unless a single file that cannot be cut is larger. Nothing is parsed.
+
     With ``strip`` without what stands in archives and compressed files, which is read
     a second time when the portions are.
     """

@@ -8,28 +8,15 @@ from typing import Literal
 from annpot.errors import AnnpotError, StructureError
 from annpot.structures.packing import Found
 from annpot.structures.pieces import Refill
-from annpot.structures.portion import PORTION_BYTES, Portion, iterate_portions
+from annpot.structures.portion import Portion, iterate_portions
 from annpot.structures.reading_ahead import Parsed, parse_portion, parse_portions
-from annpot.structures.sources import Source, SourceFile
+from annpot.structures.sources import Source
 from annpot.structures.structure import Structure
 
-__all__ = ["Portion", "PortionReader", "iterate_portions", "plan_portions"]
+__all__ = ["Portion", "PortionReader", "iterate_portions"]
 
 OnError = Literal["stop", "skip"]
 Require = Callable[[Structure], None]
-
-
-def plan_portions(
-    files: Iterable[SourceFile], n_bytes: int = PORTION_BYTES
-) -> list[Portion]:
-    """Return the portions of ``files``: consecutive files, or parts of a large one.
-
-    The structures of all portions, one after the other, are those that `read_files`
-    yields. A portion is about ``n_bytes`` of text, whatever reads it, unless a single
-    file that cannot be cut is larger. Archives and large files are read through, but
-    nothing is parsed.
-    """
-    return list(iterate_portions(files, n_bytes))
 
 
 class PortionReader:

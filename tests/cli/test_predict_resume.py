@@ -14,7 +14,9 @@ import pytest
 from commands import run
 from ranks import needs_mpi, run_ranks
 
+from annpot.cli.predictions import Totals
 from annpot.structures import pieces
+from annpot.structures.portions import iterate_portions
 from annpot.structures.reading import read_structures
 
 MAIN = "from annpot.cli.main import main; main()"
@@ -80,7 +82,7 @@ def contents(folder):
 
 def remove_outputs(folder):
     for path in folder.iterdir():
-        if path.name.startswith(("results", "out")):
+        if path.name.startswith(("results", "out", "other")):
             path.unlink()
 
 
@@ -104,6 +106,75 @@ def wait_for(condition, process):
     end = time.monotonic() + 60
     while time.monotonic() < end and process.poll() is None and not condition():
         time.sleep(0.01)
+
+
+TOTALS = {
+    "n_structures": 3,
+    "n_skipped": 1,
+    "errors": [2, 1, 6, 0.1, 0.2, 0.3, 0.4],
+    "warnings": {
+        "n_extrapolating": 1,
+        "n_far": 0,
+        "lines": [],
+        "worst": [0.5, "a.xsf", 2],
+        "largest_std": None,
+    },
+    "skipped": ["b.xsf"],
+}
+
+
+def test_totals_are_told_as_json():
+    totals = Totals.from_json(TOTALS)
+    assert json.loads(json.dumps(totals.to_json())) == TOTALS
+    totals.add(Totals.from_json(TOTALS))
+    assert totals.n_structures == 6
+    assert totals.errors.to_json() == [4, 2, 12, 0.2, 0.4, 0.6, 0.8]
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        None,
+        [],
+        *(
+            TOTALS | change
+            for change in (
+                {"n_structures": "3 of them"},
+                {"n_structures": -3},
+                {"n_structures": 0},
+                {"skipped": 5},
+                {"errors": {}},
+                {"errors": [1, 2]},
+                {"errors": [2, 1, 6, -0.1, 0.2, 0.3, 0.4]},
+                {"errors": [float("inf"), 1, 6, 0.1, 0.2, 0.3, 0.4]},
+                {"errors": [2, 1, 6, "x", 0.2, 0.3, 0.4]},
+                {"warnings": []},
+                {"warnings": TOTALS["warnings"] | {"worst": None}},
+                {"warnings": TOTALS["warnings"] | {"worst": [1]}},
+                {"warnings": TOTALS["warnings"] | {"largest_std": "x"}},
+            )
+        ),
+    ],
+)
+def test_totals_that_cannot_be(state):
+    with pytest.raises(ValueError, match=r"."):
+        Totals.from_json(state)
+
+
+def test_a_journal_with_such_totals(many, monkeypatch):
+    monkeypatch.setattr(pieces, "PIECE_BYTES", 3000)
+    monkeypatch.setattr(iterate_portions, "__defaults__", (3000, True))
+    command = [*arguments(many), "nothing.xsf", "--results", "other.txt"]
+    assert run(*command, folder=many).exit_code == 1
+    journal = many / "other.txt.journal"
+    *lines, last = journal.read_text().splitlines()
+    last = json.dumps(json.loads(last) | {"state": {**TOTALS, "errors": 3}})
+    journal.write_text("\n".join([*lines, last, ""]))
+    result = run(*command, "--resume", folder=many)
+    assert result.exit_code == 1
+    assert "other.txt.journal': damaged, please leave --resume out" in result.stderr
+    assert "Traceback" not in result.stderr
+    remove_outputs(many)
 
 
 def test_kill_at_random_moments(many, expected):

@@ -145,6 +145,15 @@ def test_other_commands_are_those_of_the_first_rank(work):
     assert result.stderr.count("No such option") == 1
 
 
+def test_ranks_that_are_told_different_numbers_of_threads(work):
+    program = (
+        "import os\n"
+        "if os.environ['PMI_RANK'] == '1': del os.environ['ANNPOT_NUM_THREADS']\n"
+    )
+    result = annpot(2, work, "info", "potential.h5", program=program + ANNPOT)
+    assert result.returncode == 0, result.stderr
+
+
 def test_without_mpi4py_one_rank_says_what_to_install(work):
     program = f"import sys; sys.modules['mpi4py'] = None; {ANNPOT}"
     result = annpot(2, work, *TRAIN, program=program)

@@ -12,7 +12,7 @@ from test_extxyz import assert_same, write_frames
 
 from annpot.errors import InputError, StructureError
 from annpot.structures import blocks, pieces
-from annpot.structures.portions import Portion, PortionReader, plan_portions
+from annpot.structures.portions import Portion, PortionReader, iterate_portions
 from annpot.structures.reading import Source, SourceFile, read_files
 
 DATA = Path(__file__).parents[1] / "data" / "structures"
@@ -63,7 +63,7 @@ def test_portions_hold_what_the_files_hold(files):
     assert len(expected) > 150
     names = "c.xyz d.xyz e.tar.gz nothing.xyz broken.data".split()
     assert all(any(name in message for message in skipped) for name in names)
-    portions = plan_portions(files, 4000)
+    portions = list(iterate_portions(files, 4000))
     assert len(portions) > 20
     reader, found, messages = PortionReader(), [], []
     for portion in portions:
@@ -77,7 +77,7 @@ def test_portions_hold_what_the_files_hold(files):
 
 
 def test_portions_can_be_read_in_any_order(files):
-    portions = plan_portions(files, 4000)
+    portions = list(iterate_portions(files, 4000))
     forward, backward = PortionReader(), PortionReader()
     expected = [
         [s.label for s, _ in forward.read(portion, on_error="skip")]
@@ -90,22 +90,32 @@ def test_portions_can_be_read_in_any_order(files):
     assert found[::-1] == expected
 
 
+def test_a_portion_can_be_read_twice(files):
+    reader = PortionReader()
+    for portion in iterate_portions(files, 1):
+        first, second = (
+            [s.label for s, _ in reader.read(portion, on_error="skip")]
+            for _ in range(2)
+        )
+        assert first == second
+
+
 def test_errors_are_raised_where_they_are(files):
-    portions = plan_portions(files[3:4], 4000)
+    portions = list(iterate_portions(files[3:4], 4000))
     reader, skipped = PortionReader(), []
     for portion in portions:
         list(reader.read(portion, on_error="skip", skipped=skipped))
     assert "a number of atoms expected, found 'junk'" in skipped[-1]
     with pytest.raises(StructureError, match="found 'junk'"):
         list(reader.read(Portion(portions[-1].pieces[-1:])))
-    (portion,) = plan_portions([SourceFile(files[-1].path, Source(()))])
+    (portion,) = iterate_portions([SourceFile(files[-1].path, Source(()))])
     copy = Portion.from_json(portion.to_json())
     with pytest.raises(InputError, match="does not say its units"):
         list(PortionReader().read(copy, on_error="skip"))
 
 
 def test_a_file_that_changed_is_told(files, tmp_path):
-    portions = plan_portions(files[1:2], 2000)
+    portions = list(iterate_portions(files[1:2], 2000))
     (tmp_path / "b.xyz.xz").write_bytes(lzma.compress(b"1\n\nO 0 0 0\n"))
     with pytest.raises(Exception, match=r"b.xyz.xz': changed while it was read"):
         list(PortionReader().read(portions[-1]))

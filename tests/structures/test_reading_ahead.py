@@ -7,15 +7,17 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from test_extxyz import assert_same, write_frames
 from test_portions import files  # noqa: F401 - a fixture
 
-from annpot.errors import AnnpotError, InputError
+from annpot.errors import AnnpotError, InputError, StructureError
 from annpot.structures import reading_ahead
 from annpot.structures.packing import pack, unpack
 from annpot.structures.portions import PortionReader, iterate_portions
 from annpot.structures.reading import Source, SourceFile, read_files
+from annpot.structures.structure import Structure
 
 
 @pytest.fixture(autouse=True)
@@ -147,6 +149,32 @@ for k, found in enumerate(reader.read_all(iterate_portions(files, 4000, False)))
     while any(map(is_running, pids)) and time.monotonic() < end:
         time.sleep(0.02)
     assert not any(map(is_running, pids))
+
+
+def test_structures_with_and_without_labels_are_packed_together():
+    rng = np.random.default_rng(0)
+    items = [
+        Structure(
+            symbols=("Ti", "O", "H")[:n_atoms],
+            positions_nc=rng.normal(size=(n_atoms, 3)),
+            cell_cc=rng.normal(size=(3, 3)),
+            pbc_c=rng.random(3) < 0.5,
+            energy=None if k % 2 else float(k),
+            cohesive_energy=float(k) if k % 2 else None,
+            forces_nc=rng.normal(size=(n_atoms, 3)) if k % 3 else None,
+            stress_v=rng.normal(size=6) if k % 4 else None,
+            file="x",
+            index=k,
+            set="test" if k % 5 else None,
+        )
+        for k, n_atoms in enumerate([3, 1, 2, 2, 1, 3, 3, 1])
+    ]
+    items.insert(4, StructureError("no"))
+    for found, item in zip(unpack(pack(items), "x"), items, strict=True):
+        if isinstance(item, StructureError):
+            assert str(found) == "no"
+        else:
+            assert_same(found, item)
 
 
 def test_nothing_is_packed_as_nothing():
