@@ -118,7 +118,8 @@ def find_statuses(path: Path) -> list[Status]:
         raise AnnpotError(f"'{path}' cannot be read: {error.strerror}") from None
     statuses = [status for status in found if status is not None]
     if not statuses and not path.is_dir():
-        raise AnnpotError(f"'{path}': no such file or folder, and no run towards it")
+        what = "not a file of annpot" if path.exists() else "no such file or folder"
+        raise AnnpotError(f"'{path}': {what}, and no run towards it")
     return statuses
 
 

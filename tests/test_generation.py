@@ -191,7 +191,9 @@ def test_a_signal_leaves_the_finished_batches_and_code_75(here):
     process.send_signal(signal.SIGUSR1)
     _, said = process.communicate()
     assert process.returncode == 75, said
-    assert said.endswith("stopped by SIGUSR1; 'annpot generate --resume' goes on\n")
+    assert said.endswith(
+        "stopped by SIGUSR1; the same 'annpot generate' with --resume goes on\n"
+    )
     n_parts = len(parts())
     result = run("generate", "--set", "generate.batch_atoms=1", "--resume")
     assert result.exit_code == 0, result.stderr

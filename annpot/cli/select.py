@@ -85,6 +85,7 @@ def select(
 
     from annpot.cli import report
     from annpot.cli.report_selection import report_selection
+    from annpot.format.writing import check_writable
     from annpot.selection.choosing import Request, choose
     from annpot.structures.reading import Source
     from annpot.structures.selection import parse_index
@@ -93,6 +94,8 @@ def select(
     parse_index(index)
     if units is not None:
         parse_units(units)
+    if output is not None:
+        check_writable(output)
     report.announce_compilation()
     source = Source(tuple(names), index=index, format=format_, units=units)
     request = Request(
