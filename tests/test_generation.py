@@ -484,6 +484,27 @@ def test_a_manifest_that_is_none(here, damage):
     assert "Traceback" not in result.stderr
 
 
+def test_files_of_others_stay(here):
+    FOLDER.path.write_text("a file")
+    refused = run("generate")
+    assert (refused.exit_code, FOLDER.path.read_text()) == (1, "a file")
+    FOLDER.path.unlink()
+    FOLDER.path.mkdir()
+    names = [
+        "mine.txt",
+        "mine.h5",
+        "000000-00000.h5",
+    ]  # the last one by its name is ours
+    for name in names:
+        (FOLDER.path / name).write_text(name)
+    result = run("generate")
+    assert result.exit_code == 0, result.stderr
+    assert sorted(path.name for path in FOLDER.path.iterdir()) == [
+        "mine.h5",
+        "mine.txt",
+    ]
+
+
 def test_nothing_is_left_of_structures_that_all_are_wrong(here):
     with pytest.raises(StructureError, match="no structure is left"):
         make("generate.on_error=skip", "species=[Cu]")

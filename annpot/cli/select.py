@@ -75,6 +75,10 @@ def select(
     fingerprint set. The choice is greedy: each structure is the best one beside those
     chosen before it, and does not depend on the order of the files. Without a
     potential, features are those of the set, or of 'descriptor' in the settings.
+
+    A gain counts the new directions among the features of all atoms, on a logarithmic
+    scale. The leverage of an atom is how far it goes beyond what is known: far below 1
+    its like is there already, far above 1 it is new.
     """
     if count < 1:
         raise click.UsageError(f"-n: a number from 1 on expected, found {count}")
