@@ -280,7 +280,12 @@ CASES = {
         1,
         "'no/a.log' cannot be written: No such file or directory, please choose",
     ),
-    "status of settings": (nothing, "status in.yaml", 1, "not a file of annpot"),
+    "status of settings": (
+        nothing,
+        "status in.yaml",
+        1,
+        "neither a set nor a potential",
+    ),
     "output is input": (nothing, "train -o fingerprints.h5", 2, "different files"),
     "log is output": (
         nothing,
