@@ -159,7 +159,7 @@ class GrowingFiles:
         if not lines or not isinstance(lines[0], dict):
             if resume == "auto":
                 return None
-            raise AnnpotError(f"'{self.journal}': damaged, leave --resume out")
+            raise AnnpotError(f"'{self.journal}': damaged, please leave --resume out")
         self._compare(lines[0])
         n_sound = len(list(takewhile(self._is_sound, lines[1:])))
         del lines[1 + n_sound :]

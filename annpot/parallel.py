@@ -239,6 +239,7 @@ def world() -> Ranks:
         ) from None
     if size != MPI.COMM_WORLD.size:
         library = MPI.Get_library_version().strip("\0").strip().partition("\n")[0]
+        library = " ".join(library.split())
         raise InputError(
             f"{where}, but mpi4py finds {MPI.COMM_WORLD.size} with {library}: please "
             "use the launcher of this MPI (with srun: --mpi=pmix or --mpi=pmi2), or "

@@ -119,7 +119,10 @@ def find_statuses(path: Path) -> list[Status]:
         raise AnnpotError(f"'{path}' cannot be read: {error.strerror}") from None
     statuses = [status for status in found if status is not None]
     if not statuses and not path.is_dir():
-        raise AnnpotError(f"'{path}': no such file or folder, and no run towards it")
+        what = "no such file or folder"
+        if path.exists():
+            what = "neither a set nor a potential"
+        raise AnnpotError(f"'{path}': {what}, and no run towards it")
     return statuses
 
 

@@ -202,7 +202,9 @@ def test_a_signal_leaves_the_finished_batches_and_code_75(here):
     process.send_signal(signal.SIGUSR1)
     _, said = process.communicate()
     assert process.returncode == 75, said
-    assert said.endswith("stopped by SIGUSR1; 'annpot generate --resume' goes on\n")
+    assert said.endswith(
+        "stopped by SIGUSR1; the same 'annpot generate' with --resume goes on\n"
+    )
     n_parts = len(parts())
     result = run("generate", "--set", "generate.batch_atoms=1", "--resume")
     assert result.exit_code == 0, result.stderr
@@ -558,6 +560,27 @@ def test_a_manifest_that_is_none(here, damage):
     assert result.exit_code == 1
     assert "manifest.json' is damaged" in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_files_of_others_stay(here):
+    FOLDER.path.write_text("a file")
+    refused = run("generate")
+    assert (refused.exit_code, FOLDER.path.read_text()) == (1, "a file")
+    FOLDER.path.unlink()
+    FOLDER.path.mkdir()
+    names = [
+        "mine.txt",
+        "mine.h5",
+        "000000-00000.h5",
+    ]  # the last one by its name is ours
+    for name in names:
+        (FOLDER.path / name).write_text(name)
+    result = run("generate")
+    assert result.exit_code == 0, result.stderr
+    assert sorted(path.name for path in FOLDER.path.iterdir()) == [
+        "mine.h5",
+        "mine.txt",
+    ]
 
 
 def test_nothing_is_left_of_structures_that_all_are_wrong(here):

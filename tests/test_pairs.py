@@ -226,6 +226,8 @@ def thread_count(monkeypatch):
 
 def test_number_of_threads_is_what_the_user_grants(thread_count, monkeypatch):
     assert thread_count() >= 1
+    monkeypatch.setenv("OMP_NUM_THREADS", "2,1")
+    assert thread_count() == 2
     for n, name in enumerate(
         ("OMP_NUM_THREADS", "SLURM_CPUS_PER_TASK", "ANNPOT_NUM_THREADS"), start=3
     ):

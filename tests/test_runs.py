@@ -172,7 +172,7 @@ def test_a_stop_learns_how_to_go_on(output):
         raise Stopped(signal.SIGUSR1)
     assert stopped.value.exit_code == 75
     assert str(stopped.value) == (
-        "stopped by SIGUSR1; 'annpot generate --resume' goes on"
+        "stopped by SIGUSR1; the same 'annpot generate' with --resume goes on"
     )
     with pytest.raises(Stopped) as stopped, record(output, "generate"):
         raise Stopped(signal.SIGUSR1)

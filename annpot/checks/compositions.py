@@ -146,7 +146,8 @@ def check_labels(subject: Subject) -> list[Finding]:
                 Severity.ERROR,
                 float(len(lacking)),
                 f"{len(lacking)} structures have no energy",
-                "leave them out, or give energies of free atoms if theirs are cohesive",
+                "leave them out; if the files have cohesive energies, give energies "
+                "of free atoms under species",
                 tuple(Place(int(s), "no energy") for s in lacking),
             )
         )

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument(
-    "input_", metavar="INPUT", required=False, type=click.Path(path_type=Path)
+    "input_", metavar="[INPUT]", required=False, type=click.Path(path_type=Path)
 )
 @click.option(
     "--fail-on",

@@ -46,7 +46,9 @@ def progress(items: Iterable[Item], what: str, unit: str = "file") -> Iterator[I
 def announce_compilation() -> None:
     """Say so if kernels have to be compiled."""
     compilation.announce_compilation(
-        lambda: say("compiling kernels for this processor: about 20 s, only once ...")
+        lambda: say(
+            "compiling kernels for this processor, up to 20 s; the next run has them"
+        )
     )
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from annpot.cli.options import check_output
 from annpot.cli.report import print_json, say, say_skipped
 from annpot.convert.staging import staged
 from annpot.convert.structure_files import write_structures
@@ -16,6 +17,7 @@ def report_selection(
     selection: Selection, by_committee: bool, output: Path | None, as_json: bool
 ) -> None:
     """Print what was chosen while it is being chosen, and write it."""
+    check_output(output, selection.inputs)
     unit = "(eV/angstrom)" if by_committee else ""
     if not as_json:
         click.echo(f"# rank file frame atoms gain{unit} reason")

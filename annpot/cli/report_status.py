@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from datetime import datetime
 
@@ -9,7 +10,7 @@ import click
 
 from annpot.cli.report import print_json, say
 from annpot.runs.records import Progress, Record, clean
-from annpot.status import Left, Status, to_json
+from annpot.status import Finished, Left, Status, to_json
 
 MILLI = {"_energy_rmse": "meV/atom", "_force_rmse": "meV/angstrom"}
 """Of what ends so in a record, in eV/atom and eV/angstrom."""
@@ -43,11 +44,20 @@ def _lines(status: Status) -> Iterator[str]:
     if status.left is not None:
         yield _word_left(status.left)
     if status.resumable and status.left is not None:
-        yield f"'annpot {status.left.command} --resume' goes on"
+        yield f"the same 'annpot {status.left.command}' with --resume goes on"
     if status.problem is not None:
         yield status.problem
     if finished is not None and (record is not None or status.left is not None):
-        yield f"an older one is there: {finished.summary}, written {finished.created}"
+        yield _word_finished(finished, record)
+
+
+def _word_finished(finished: Finished, record: Record | None) -> str:
+    """Return what is there already, be it of this run or of an older one."""
+    words = "an older one is there"
+    with contextlib.suppress(ValueError, TypeError):  # no time, or without its zone
+        if record and datetime.fromisoformat(finished.created) >= record.started:
+            words = "the best so far is there"
+    return f"{words}: {finished.summary}, written {finished.created}"
 
 
 def _word_record(record: Record, state: str) -> str:

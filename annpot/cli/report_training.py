@@ -14,8 +14,10 @@ from annpot.accuracy import Errors
 from annpot.checkpoints.progress import Epoch
 from annpot.cli.report import print_json, say
 from annpot.committee import Committee
+from annpot.errors import AnnpotError
 from annpot.memory import peak, say_size
 from annpot.planning import MemoryPlan
+from annpot.runs.records import try_lock
 from annpot.runs.run import Run
 from annpot.settings import TrainSettings
 from annpot.training import Plan, Result
@@ -58,10 +60,27 @@ class EpochTable:
         self._members = settings.members
 
     def __enter__(self) -> EpochTable:
-        """Check that the log can be written; `plan` opens it."""
-        if self._path.is_file() or not self._path.exists():
-            with open(self._path, "a", encoding="utf-8"):
-                pass
+        """Open the log, and keep it from other trainings; `plan` empties or cuts it.
+
+        Raises
+        ------
+        AnnpotError
+            If it cannot be written, or another training writes it.
+        """
+        advice = "please choose another log: --set train.log=FILE"
+        try:
+            self._log = open(self._path, "a", encoding="utf-8")
+        except OSError as error:
+            raise AnnpotError(
+                f"'{self._path}' cannot be written: {error.strerror}, {advice}"
+            ) from None
+        if self._path.is_file():
+            with contextlib.suppress(OSError):  # there may be no locks here
+                if not try_lock(self._log.fileno(), exclusive=True):
+                    self._log.close()
+                    raise AnnpotError(
+                        f"'{self._path}': another training is writing it, {advice}"
+                    )
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -69,13 +88,13 @@ class EpochTable:
         if self._log is not None:
             self._log.close()
 
-    def _open_log(self) -> None:
-        """Open the log, at the end of what an earlier run has done."""
+    def _begin_log(self) -> None:
+        """Go to the end of what an earlier run has done, or begin anew."""
         header = "# " + " ".join(COLUMNS) + "\n"
         if self._n_before is not None and cut_log(self._path, header, self._n_before):
-            self._log = open(self._path, "a", encoding="utf-8")
             return
-        self._log = open(self._path, "w", encoding="utf-8")
+        if self._log is not None and self._path.is_file():
+            self._log.truncate(0)
         self._write(header)
 
     def _write(self, line: str) -> None:
@@ -92,9 +111,9 @@ class EpochTable:
             self._log = None
 
     def plan(self, plan: Plan) -> None:
-        """Open the log, and say what is about to be trained."""
+        """Begin the log, and say what is about to be trained."""
         # Not earlier: what cannot be trained must not cost the log of the last run.
-        self._open_log()
+        self._begin_log()
         self._n_total = plan.epochs * plan.members
         counts = ", ".join(f"{n} {name}" for name, n in plan.n_structures.items() if n)
         layers = ", ".join(

@@ -65,6 +65,10 @@ def select(
     fingerprint set. The choice is greedy: each structure is the best one beside those
     chosen before it, and does not depend on the order of the files. Without a
     potential, features are those of the set, or of 'descriptor' in the settings.
+
+    A gain counts the new directions among the features of all atoms, on a logarithmic
+    scale. The leverage of an atom is how far it goes beyond what is known: far below 1
+    its like is there already, far above 1 it is new.
     """
     if count < 1:
         raise click.UsageError(f"-n: a number from 1 on expected, found {count}")
@@ -75,10 +79,13 @@ def select(
 
     from annpot.cli import report
     from annpot.cli.report_selection import report_selection
+    from annpot.format.writing import check_writable
     from annpot.selection.choosing import Request, choose
     from annpot.structures.reading import Source
 
     options.check_reading(index, units)
+    if output is not None:
+        check_writable(output)
     report.announce_compilation()
     source = Source(tuple(names), index=index, format=format_, units=units)
     request = Request(

@@ -29,7 +29,7 @@ from annpot.version import __version__
 
 TRIFLE = 600.0
 """Seconds of training that are lost without asking."""
-GOES_ON = "'annpot train --resume' goes on"
+GOES_ON = "the same 'annpot train' with --resume goes on"
 
 
 def run(settings: Settings, resume: str | None, restart: bool, as_json: bool) -> None:

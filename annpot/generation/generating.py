@@ -126,8 +126,8 @@ def _leave(folder: PartsFolder, error: BaseException, say: Say) -> None:
         folder.remove()
     elif isinstance(error, AnnpotError):
         say(
-            f"{n_parts} finished batches stay in '{folder.path}': 'annpot generate "
-            "--resume' goes on from them"
+            f"{n_parts} finished batches stay in '{folder.path}': the same "
+            "'annpot generate' with --resume goes on from them"
         )
 
 

@@ -50,6 +50,8 @@ MERGED = ".merged"
 IN_MEMORY = 64 * 2**20
 """Bytes of a part that is put together in memory, as usual."""
 _NAME = re.compile(r"(\d{6})-(\d{5})\.h5")
+_OURS = re.compile(rf"({_NAME.pattern}|{re.escape(MANIFEST)})(\..*)?")
+"""All names of files in the folder, complete or not."""
 
 
 @dataclass(frozen=True)
@@ -123,8 +125,9 @@ class PartsFolder:
             self.path.mkdir(exist_ok=True)
             if not keep:  # first: nothing may be taken for what it is not
                 self.manifest.unlink(missing_ok=True)
-            for left in self.path.glob("*.partial" if keep else "*.h5*"):
-                left.unlink(missing_ok=True)
+            for left in self._list_ours():
+                if not keep or left.suffix == ".partial":
+                    left.unlink(missing_ok=True)
         writing.write_file(self.manifest, manifest.to_json())
 
     def discard(self, portion: int, batch: int) -> None:
@@ -139,11 +142,24 @@ class PartsFolder:
         return read_manifest(self.manifest)
 
     def remove(self) -> None:
-        """Remove the folder; if that is interrupted, what is left has another name."""
+        """Remove the folder; if that is interrupted, what is left has another name.
+
+        It stays if there are files of others in it.
+        """
         shutil.rmtree(self._merged, ignore_errors=True)
-        with writing.errors_naming(self.path), suppress(FileNotFoundError):
+        missing = (FileNotFoundError, NotADirectoryError)
+        with writing.errors_naming(self.path), suppress(*missing):
+            ours = self._list_ours()
+            if len(ours) < len(os.listdir(self.path)):
+                self.manifest.unlink(missing_ok=True)
+                for left in ours:
+                    left.unlink(missing_ok=True)
+                return
             os.replace(self.path, self._merged)
         shutil.rmtree(self._merged, ignore_errors=True)
+
+    def _list_ours(self) -> list[Path]:
+        return [p for p in self.path.iterdir() if _OURS.fullmatch(p.name)]
 
     @property
     def _merged(self) -> Path:

@@ -189,6 +189,8 @@ def _go_on(
         if before[number : number + 1] != after[number : number + 1]:
             folder.discard(number, 0)
             del marks[number]
-    n_parts = sum(map(len, marks.values()))
-    say(f"going on: {n_parts} finished batches in '{folder.path}'")
+    if n_parts := sum(map(len, marks.values())):
+        say(f"going on: {n_parts} finished batches in '{folder.path}'")
+    else:
+        say(f"no finished batch in '{folder.path}': starting anew")
     return new, marks

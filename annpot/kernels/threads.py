@@ -35,6 +35,8 @@ def thread_count() -> int:
     for name in VARIABLES:
         value = os.environ.get(name)
         if value:
+            if name == "OMP_NUM_THREADS":  # a list is for loops within loops
+                value = value.partition(",")[0].strip()
             if not value.isdecimal() or int(value) < 1:
                 raise InputError(
                     f"{name}: a number of threads expected, found '{value}'"

@@ -173,7 +173,7 @@ def record(
         else:
             run.end("failed", " ".join(str(error).split()) or type(error).__name__)
         if isinstance(error, Stopped) and error.goes_on is None:
-            error.goes_on = f"'annpot {command} --resume' goes on"
+            error.goes_on = f"the same 'annpot {command}' with --resume goes on"
         raise
     else:
         run.end()

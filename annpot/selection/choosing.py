@@ -115,6 +115,11 @@ def _open_pool(
             f"'{sets[0]}': structure files or one fingerprint set expected, found it "
             "among other files"
         )
+    if sets and request.source != Source((sets[0],)):
+        raise InputError(
+            f"'{sets[0]}' is a fingerprint set: index, format and units are for "
+            "structure files only"
+        )
     if sets:
         return SetPool(load_set(Path(sets[0]))), [Path(sets[0])]
     files = find_files(request.source, Path())

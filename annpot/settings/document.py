@@ -98,7 +98,9 @@ def read_document(text: str, name: str) -> Document:
             raise _RefusedError("the file is empty, expected keys such as 'structures'")
         if not isinstance(node, MappingNode):
             line = node.start_mark.line + 1
-            raise _RefusedError("expected keys such as 'structures'", line)
+            raise _RefusedError(
+                "expected settings in YAML, with keys such as 'structures'", line
+            )
         builder = _Builder()
         builder.document.values = builder.build(node, ())
         return builder.document

@@ -14,8 +14,9 @@ set -euo pipefail
 export NUMBA_CACHE_DIR="${NUMBA_CACHE_DIR:-$HOME/.cache/annpot}"
 export SRUN_CPUS_PER_TASK="${SLURM_CPUS_PER_TASK:-1}"
 
+# As --array says, but a constant: 'sbatch --array=3' repeats a single task.
+tasks=10
 task=$SLURM_ARRAY_TASK_ID
-tasks=$((SLURM_ARRAY_TASK_MAX + 1))
 awk -v task="$task" -v tasks="$tasks" 'NR % tasks == task' files.txt > "files-$task.txt"
 
 srun annpot predict --potential potential.h5 --files-from "files-$task.txt" \

@@ -266,7 +266,26 @@ CASES = {
     "generate nowhere": (nothing, "generate -o no/a.h5", 1, "make the folder first"),
     "train nowhere": (nothing, "train -o no/a.h5", 1, "make the folder first"),
     "predict nowhere": (nothing, f"predict -o no/a {TEST}", 1, "make the folder first"),
-    "log nowhere": (nothing, "train --set train.log=no/a.log", 1, "'no/a.log'"),
+    "select nowhere": (nothing, f"select -o no/a {TEST}", 1, "make the folder first"),
+    "select replaces": (nothing, f"select -o {TEST} {TEST}", 2, "this file is read"),
+    "part of a set": (
+        nothing,
+        "select fingerprints.h5 --index 3:",
+        2,
+        "'fingerprints.h5' is a fingerprint set: index, format and units",
+    ),
+    "log nowhere": (
+        nothing,
+        "train --set train.log=no/a.log",
+        1,
+        "'no/a.log' cannot be written: No such file or directory, please choose",
+    ),
+    "status of settings": (
+        nothing,
+        "status in.yaml",
+        1,
+        "neither a set nor a potential",
+    ),
     "output is input": (nothing, "train -o fingerprints.h5", 2, "different files"),
     "log is output": (
         nothing,

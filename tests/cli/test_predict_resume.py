@@ -203,7 +203,7 @@ def test_a_signal_says_how_to_go_on(many, expected, name):
     process.send_signal(getattr(signal, name))
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 75, errors
-    assert "predict --resume' goes on" in errors
+    assert "'annpot predict' with --resume goes on" in errors
     process = start(many, "--resume", "auto")
     _, errors = process.communicate(timeout=100)
     assert process.returncode == 0, errors

@@ -112,7 +112,7 @@ def test_a_signal_saves_and_the_training_goes_on(
     monkeypatch.undo()
     assert stopped.exit_code == 75
     assert stopped.stderr.endswith(
-        f"stopped by {name}; 'annpot train --resume' goes on\n"
+        f"stopped by {name}; the same 'annpot train' with --resume goes on\n"
     )
     names = ["checkpoint", "checkpoint.previous", "run"]  # the first member's end
     assert left(work) == [f"potential.h5.{name}" for name in names]
@@ -278,6 +278,10 @@ def test_two_runs_in_one_folder(work):
     line = second.stderr.strip().splitlines()[-1]
     assert line.startswith("Error: 'potential.h5': 'annpot train', process ")
     assert f"process {process.pid} on " in line
+    same_log = train(work, "-o", "b.h5")
+    assert same_log.exit_code == 1
+    line = same_log.stderr.strip().splitlines()[-1]
+    assert line.startswith("Error: 'train.log': another training is writing it")
     assert train(work, "-o", "b.h5", "--set", "train.log=b.log").exit_code == 0
     shown = run("status", "--json", folder=work)
     states = {s["output"]: s["state"] for s in json.loads(shown.stdout)}
@@ -368,7 +372,7 @@ def test_two_ranks_stop_and_one_goes_on(work):
     (work / "potential.h5").unlink()
     stopped = train_on_two_ranks(work, stop_at=17)
     assert stopped.returncode == 75, stopped.stderr
-    line = "stopped by SIGTERM; 'annpot train --resume' goes on"
+    line = "stopped by SIGTERM; the same 'annpot train' with --resume goes on"
     assert stopped.stderr.splitlines().count(line) == 1
     found = checkpoint_file.load(work / "potential.h5.checkpoint")
     assert found.progress.n_epochs == 17

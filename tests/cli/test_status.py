@@ -85,7 +85,7 @@ def test_a_stopped_training(stopped):
     expected = f"validation {energy:.2f} meV/atom, validation {force:.2f} meV/angstrom"
     assert expected in text
     assert "\n  potential.h5.checkpoint, after 2 epochs, " in text
-    assert "\n  'annpot train --resume' goes on\n" in text
+    assert "\n  the same 'annpot train' with --resume goes on\n" in text
 
 
 def test_killed_processes_are_dead(stopped):
@@ -106,6 +106,11 @@ def test_a_running_training(work):
         assert "potential.h5: running, annpot train" in text
         assert "10 of 40 epochs (25 %), member 1 of 4" in text
         assert "an older one is there: Ti O: a potential" in text
+        begun = json.loads(path_of(work / "potential.h5").read_text())
+        edit(work, started="2000-01-01T00:00:00Z")
+        text = run("status", folder=work).stdout
+        assert "the best so far is there: Ti O: a potential" in text
+        edit(work, started=begun["started"])
         now = datetime.now(timezone.utc).isoformat()
         values = json.loads(path_of(work / "potential.h5").read_text())
         values["progress"]["seconds_per_unit"] = 120.0
@@ -141,8 +146,8 @@ def test_what_other_commands_left(work, monkeypatch):
         assert found[name]["left"]["command"] == command
     text = run("status", folder=work).stdout
     assert "\n  fingerprints.h5.parts, 2 parts, " in text
-    assert "\n  'annpot generate --resume' goes on\n" in text
-    assert "\n  'annpot predict --resume' goes on\n" in text
+    assert "\n  the same 'annpot generate' with --resume goes on\n" in text
+    assert "\n  the same 'annpot predict' with --resume goes on\n" in text
 
 
 def test_a_damaged_checkpoint_is_told(stopped):

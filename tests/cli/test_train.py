@@ -129,7 +129,7 @@ def test_an_interrupt_keeps_the_best_potential(work):
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == 75, stderr
     assert "interrupted; kept epoch" in stderr
-    assert "stopped by SIGINT; 'annpot train --resume' goes on" in stderr
+    assert "stopped by SIGINT; the same 'annpot train' with --resume goes on" in stderr
     assert Potential.load(work / "potential.h5").verify()[0] < 1e-10
 
 

@@ -313,8 +313,8 @@ MESSAGES = [
     # YAML itself
     ("train:\n  seed: 1\n  seed: 2",
      "line 3: train.seed: given twice, first in line 2"),
-    ("- a", "line 1: expected keys such as 'structures'"),
-    ("a text", "line 1: expected keys such as 'structures'"),
+    ("- a", "line 1: expected settings in YAML, with keys such as 'structures'"),
+    ("a text", "line 1: expected settings in YAML, with keys such as 'structures'"),
     ("? [a]\n: 1", "line 1: expected a word as key"),
     ("train: {\"a\\nb\": 1}", "line 1: train.a\\nb: unknown key, expected one of "
      + ", ".join(TrainSettings.model_fields)),
