@@ -140,15 +140,19 @@ def _conflict(
     sample = subject.sample
     texts = []
     for a, dE, dF in zip(pairs.a_k[wrong_k], dE_k[wrong_k], dF_k[wrong_k], strict=True):
-        forces = f", {dF:.3g} eV/angstrom" if np.isfinite(dF) else ""
-        texts.append(f"{1e3 * dE:.3g} meV/atom{forces} from {sample.name(int(a))}")
-    noise = 1e3 * float(np.nanmedian(dE_k[wrong_k])) / np.sqrt(2)
+        known = [f"{1e3 * dE:.3g} meV/atom"] if np.isfinite(dE) else []
+        known += [f"{dF:.3g} eV/angstrom"] if np.isfinite(dF) else []
+        texts.append(f"{', '.join(known)} from {sample.name(int(a))}")
+    known_k, noise = wrong_k & np.isfinite(dE_k), ""
+    if known_k.any():
+        size = 1e3 * float(np.median(dE_k[known_k])) / np.sqrt(2)
+        noise = f" (noise of the energies about {size:.3g} meV/atom)"
     return Finding(
         "conflicting duplicates",
         Severity.ERROR if np.nanmax(score_k) > GROSS else Severity.WARNING,
         float(np.nanmax(score_k)),
-        f"{wrong_k.sum()} pairs of equal structures have different energies or forces "
-        f"(noise of the energies about {noise:.3g} meV/atom)",
+        f"{wrong_k.sum()} pairs of equal structures have different energies or forces"
+        f"{noise}",
         "keep those from the more accurate calculations, all with the same settings",
         places(pairs.b_k[wrong_k], score_k[wrong_k], texts),
     )

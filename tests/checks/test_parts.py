@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from annpot.checks.consistency import compute_ratio, explain_ratio
+from annpot.checks.duplicates import check_duplicates
 from annpot.checks.energies import fit_robustly
 from annpot.checks.steps import find_steps
 from annpot.checks.subject import examine
@@ -52,6 +53,16 @@ def test_pairs_of_equal_structures_do_not_grow_with_their_square():
     sample = sample_of([*copies, CLEAN[-2]])
     twins = find_twins(sample, compute_surroundings(sample))
     assert n - 1 <= len(twins.a_k) < 6 * n
+
+
+def test_duplicates_with_other_forces_and_no_energies():
+    x = replace(CLEAN[-1], energy=None)
+    y = replace(x, forces_nc=x.forces_nc + 1.0, file="y.xyz")
+    (found,) = check_duplicates(examine(sample_of([x, y]), TrainSettings()))
+    assert found.found == (
+        "1 pairs of equal structures have different energies or forces"
+    )
+    assert found.places[0].text.startswith("1 eV/angstrom from ")
 
 
 @pytest.mark.parametrize(("a", "b"), [(0, 1), (41, 42), (49, 56)])
