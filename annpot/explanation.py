@@ -122,7 +122,8 @@ class Explainer:
         self._species = reading.read_dataset(
             structures, container.SPECIES_INDEX, (self._first_s[-1],), np.int64
         )
-        chosen_s = _find_training(guard.provenance, len(self._files), file.filename)
+        provenance = _find_provenance(guard)
+        chosen_s = _find_training(provenance, len(self._files), file.filename)
         first_st = self._count(len(guard.species))
         features = reading.read_group(file, container.FEATURES)
         self._rows_s = [
@@ -255,9 +256,23 @@ def open_explainer(
         yield Explainer(file, guard)
 
 
+def _find_provenance(guard: Potential) -> Mapping[str, Any]:
+    """Return where a potential comes from; of an average, if its members share that."""
+    members = guard.provenance.get("average_of")
+    if not (isinstance(members, list) and members and isinstance(members[0], dict)):
+        return guard.provenance
+    first: dict[str, Any] = members[0]
+    same = all(
+        isinstance(other, dict)
+        and all(other.get(key) == first.get(key) for key in ("set", "split"))
+        for other in members
+    )
+    return first if same else guard.provenance
+
+
 def _find_origin(guard: Potential, potential: Path) -> tuple[str, str]:
     """Return name and digest of the set that a potential was trained on."""
-    origin = guard.provenance.get("set")
+    origin = _find_provenance(guard).get("set")
     values = origin if isinstance(origin, dict) else {}
     name, sha256 = values.get("file"), values.get("sha256")
     whitened = all(

@@ -86,6 +86,14 @@ def test_no_training_without_its_set(tmp_path):
     assert calls == ["annpot generate in.yaml --resume auto"]
 
 
+def test_a_job_that_starts_again_keeps_its_set(tmp_path):
+    (tmp_path / "in.yaml").touch()
+    (tmp_path / "fingerprints.h5").touch()
+    os.utime(tmp_path / "in.yaml", (0, 0))
+    _, calls = play(FOLDER / "generate-and-train.sh", tmp_path)
+    assert calls == ["annpot train --resume auto"]
+
+
 def test_an_array_predicts_each_file_once(tmp_path):
     names = [f"{k}.xsf" for k in range(25)]
     (tmp_path / "files.txt").write_text("\n".join(names) + "\n")
