@@ -144,7 +144,12 @@ CASES = {
         2,
         "in.yaml, line 8: descriptor.radial.order: expected an integer",
     ),
-    "YAML list": (write("- a", "in.yaml"), "generate", 2, "line 1: expected keys"),
+    "YAML list": (
+        write("- a", "in.yaml"),
+        "generate",
+        2,
+        "line 1: expected settings in YAML",
+    ),
     "several problems": (
         write("a: 1\ntrain: {epochs: 0, method: b}\n", "in.yaml"),
         "generate",
