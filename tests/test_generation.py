@@ -24,7 +24,7 @@ from ranks import needs_mpi, run_ranks
 from annpot.errors import AnnpotError, FileFormatError, StructureError
 from annpot.fingerprints import read_descriptor
 from annpot.format import container, reading
-from annpot.generation import manifest, resumption
+from annpot.generation import generating, manifest, resumption
 from annpot.generation.generating import generate
 from annpot.generation.manifest import read_manifest
 from annpot.generation.parts import PartsFolder, check_part, open_part
@@ -99,7 +99,10 @@ def parts():
     return {path.name: path.read_bytes() for path in FOLDER.path.glob("*.h5")}
 
 
-def test_a_run_that_was_stopped_anywhere_goes_on_to_the_same_set(here):
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_a_run_that_was_stopped_anywhere_goes_on(here, monkeypatch, n_threads):
+    # with two threads a part is made while the last one is written
+    monkeypatch.setattr(generating, "thread_count", lambda: n_threads)
     calls = count_calls()
     expected = content()
     batches = FOLDER.list_batches
@@ -111,7 +114,7 @@ def test_a_run_that_was_stopped_anywhere_goes_on_to_the_same_set(here):
         with pytest.raises(Stopped):
             make(watch=stop_at(number), resume="no")
         before = parts()
-        assert len(before) == min(number, n_parts)
+        assert len(before) == min(number + n_threads - 1, n_parts)
         several = max(several, *batches().values())
         assert not OUTPUT.exists()
         make(resume="yes", watch=check_that_there_are(len(before)))
@@ -141,6 +144,7 @@ def test_the_summary_is_the_same_after_an_interruption(here):
 
 
 def test_what_was_skipped_in_a_finished_batch_is_told_once(here, monkeypatch):
+    monkeypatch.setattr(generating, "thread_count", lambda: 1)
     monkeypatch.setattr(manifest, "ATOM_BYTES", 10**6)  # one portion of many batches
     (here / "train" / "structure0001.xsf").write_text("nonsense\n")
     whole = make("generate.on_error=skip")
@@ -505,6 +509,7 @@ def test_two_runs_at_once(here):
 
 
 def test_what_an_earlier_run_left(here, monkeypatch):
+    monkeypatch.setattr(generating, "thread_count", lambda: 1)
     result = run("generate", "--resume")
     assert result.exit_code == 1
     assert "there is nothing to resume" in result.stderr

@@ -48,6 +48,7 @@ def create(
     in_memory: bool = False,
     previous: Path | None = None,
     streams: container.Streams = container.NO_STREAMS,
+    durable: bool = True,
 ) -> Iterator[h5py.File]:
     """Write a file of one of the `container.KINDS`; the with-block fills it.
 
@@ -71,6 +72,8 @@ def create(
     streams
         Rows of datasets, by path, that have their shape when the block ends, but no
         content: what is large is written while the digest is computed, not read again.
+    durable
+        Whether the file outlives a crash of the computer, not of the program alone.
     """
     target = resolve(path)
     unique = f".{os.getpid()}" if in_memory else ""  # HDF5 locks what it has open
@@ -95,7 +98,7 @@ def create(
         raise
     with errors_naming(path):
         file.close()
-        _rename(partial, target, previous)
+        _rename(partial, target, previous, durable)
 
 
 def save(file: h5py.File, path: Path) -> None:
@@ -135,13 +138,17 @@ def write_file(path: Path, content: bytes) -> None:
             raise
 
 
-def _rename(partial: Path, target: Path, previous: Path | None = None) -> None:
-    """Give a complete file its name, when all of it is on the disk."""
-    _sync(partial)
+def _rename(
+    partial: Path, target: Path, previous: Path | None = None, durable: bool = True
+) -> None:
+    """Give a complete file its name, when all of it is on the disk if ``durable``."""
+    if durable:
+        _sync(partial)
     if previous is not None and target.exists():
         os.replace(target, previous)
     os.replace(partial, target)
-    _sync(target.parent)
+    if durable:
+        _sync(target.parent)
 
 
 def _write_out(file: h5py.File, partial: Path, path: Path) -> None:

@@ -7,7 +7,9 @@ neither ranks nor threads nor interruptions, so neither does any bit of the set.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +24,7 @@ from annpot.generation.merging import merge
 from annpot.generation.part_making import PartMaker
 from annpot.generation.parts import PartsFolder
 from annpot.generation.resumption import Beginning, Resume, Say, begin
+from annpot.kernels.threads import thread_count
 from annpot.parallel import ALONE, Ranks, deal
 from annpot.settings import Settings
 from annpot.structures.portions import PortionReader
@@ -175,7 +178,10 @@ def _iterate_parts(
     numbers: Sequence[int],
     shown: Iterable[int],
 ) -> Generator[tuple[int, int]]:
-    """Make parts; yield, after each, its portion and how many parts that has."""
+    """Make parts; yield, after each, its portion and how many parts that has.
+
+    With several threads, one writes a part while the next one is made.
+    """
     skipped: list[str] = []
     readable = PortionReader().read_all(
         beginning.take(numbers),
@@ -183,11 +189,25 @@ def _iterate_parts(
         skipped=skipped,
         require=maker.rules.check,
     )
-    for number, structures in zip(shown, readable, strict=True):
-        skipped.clear()
-        done = beginning.marks.get(number, [])
-        for n_made in maker.make(number, structures, skipped, done):
-            yield number, n_made
+    n_ahead = 1 if thread_count() > 1 else 0
+    waiting: deque[tuple[int, int, Future[None]]] = deque()
+    with ThreadPoolExecutor(1, "annpot-parts") as writer:
+        for number, structures in zip(shown, readable, strict=True):
+            skipped.clear()
+            done = beginning.marks.get(number, [])
+            for n_made, write in maker.make(number, structures, skipped, done):
+                waiting.append((number, n_made, writer.submit(write)))
+                if len(waiting) > n_ahead:
+                    yield _take_written(waiting)
+        while waiting:
+            yield _take_written(waiting)
+
+
+def _take_written(waiting: deque[tuple[int, int, Future[None]]]) -> tuple[int, int]:
+    """Return the first of the parts, when it is written."""
+    number, n_made, written = waiting.popleft()
+    written.result()
+    return number, n_made
 
 
 def find_species(settings: Settings, base: Path) -> tuple[str, ...]:

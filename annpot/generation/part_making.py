@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 
 from annpot.descriptors import Descriptor
@@ -33,7 +34,7 @@ class PartMaker:
         structures: Iterator[tuple[Structure, Source]],
         skipped: Sequence[str],
         done: Sequence[Mark],
-    ) -> Iterator[int]:
+    ) -> Iterator[tuple[int, Callable[[], None]]]:
         """Make the parts of a portion that are not ``done``.
 
         Parameters
@@ -45,7 +46,7 @@ class PartMaker:
 
         Yields
         ------
-        After each part how many there are, those before included.
+        With each part how many there are, those before included, and what writes it.
         """
         entries = (
             self.rules.entry(structure, source) for structure, source in structures
@@ -66,9 +67,8 @@ class PartMaker:
             mark = Mark(origin, number, batch, last, len(chosen), len(told))
             path = self.folder.part(number, batch)
             part = replace(part, statistics=statistics if last else [])
-            write_part(path, mark, self.descriptor, part, told)
             batch += 1
-            yield batch
+            yield batch, partial(write_part, path, mark, self.descriptor, part, told)
 
     def _statistics_of(self, number: int, n_batches: int) -> list[Statistics]:
         """Return the statistics of the first batches of a portion."""

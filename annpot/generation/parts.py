@@ -173,7 +173,7 @@ def write_part(
     part: SetPart,
     skipped: Sequence[str],
 ) -> None:
-    """Write a part.
+    """Write a part; what a crash of the computer damages is made again.
 
     Parameters
     ----------
@@ -185,7 +185,9 @@ def write_part(
     """
     small = sum(values.nbytes for values in part.rows.values()) < IN_MEMORY
     text = json.dumps(asdict(mark))
-    with writing.create(path, container.PART, text, in_memory=small) as file:
+    with writing.create(
+        path, container.PART, text, in_memory=small, durable=False
+    ) as file:
         write_recipe(file, descriptor)
         for name, values in part.rows.items():
             writing.write_array(file, name, values)
