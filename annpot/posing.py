@@ -37,6 +37,8 @@ from annpot.structures.structure import Array, Batch, Integers
 N_TEST_VECTORS = 3
 DISTANCE_COPIES = 5
 """Of the distances: those found, together, as sent, as received, and sorted."""
+OBJECT_BYTES = 8000
+"""What Python needs for a shard beside its arrays."""
 LATER_BYTES = 10_000_000
 """What modules and memory pages need that are not used before the training."""
 
@@ -86,7 +88,7 @@ def pose(
     virials = any(objective.with_stress for objective in objectives)
     caching = CachingDescriptor(descriptor.parts, strains=virials)
     shards_of, sizes = _cut(fingerprints, caching, sets, networks, forces, ranks)
-    rest = memory.resident() + LATER_BYTES
+    rest = memory.resident() + LATER_BYTES + OBJECT_BYTES * len(sizes)
     rest += max(_distance_bytes(training), _optimiser_bytes(settings, networks))
     budget = memory.budget(settings.memory, ranks.local_size)
     room = budget.bytes - rest

@@ -196,6 +196,7 @@ def fit(example, monkeypatch, room, method, stress_weight=0.0):
     """Return the plan and the result of a training with so much room."""
     monkeypatch.setattr(posing, "SHARD_BYTES", 3e5)
     monkeypatch.setattr(posing, "LATER_BYTES", 0)
+    monkeypatch.setattr(posing, "OBJECT_BYTES", 0)
 
     def budget(wanted, n_sharing):
         return memory.Budget(int(memory.resident() + room), "as wanted")
