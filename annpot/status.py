@@ -17,7 +17,7 @@ from annpot.errors import AnnpotError, FileFormatError
 from annpot.format import container, reading
 from annpot.generation import parts
 from annpot.runs import records
-from annpot.runs.records import Record, is_alive, read_record
+from annpot.runs.records import Record, observe
 
 SIDES = (
     records.SUFFIX,
@@ -140,8 +140,7 @@ def _look(output: Path) -> Status | None:
     path = records.path_of(output)
     try:
         if path.exists():
-            record = read_record(path)
-            alive = is_alive(path, record)
+            record, alive = observe(path)
     except FileFormatError as error:
         problem = str(error) if path.exists() else None
     left = _find_left(output)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import json
@@ -18,7 +19,7 @@ from annpot.errors import AnnpotError, FileFormatError
 from annpot.runs import records
 from annpot.runs import run as runs
 from annpot.runs.interruption import Stopped
-from annpot.runs.records import is_alive, path_of, read_record
+from annpot.runs.records import observe, path_of, read_record
 from annpot.runs.run import record
 
 HOLD = """
@@ -81,7 +82,7 @@ def test_a_record_tells_what_runs_and_vanishes(output):
         assert (found.pid, found.state) == (os.getpid(), "running")
         assert (found.progress.done, found.progress.total) == (3, 10)
         assert found.progress.more == {"loss": 0.5, "member": "1"}
-        assert is_alive(path_of(output), found)
+        assert observe(path_of(output))[1]
     assert not list(output.parent.iterdir())
 
 
@@ -108,8 +109,40 @@ def test_a_signal_amid_a_report_leaves_the_lock_with_the_name(output, monkeypatc
             patch.setattr(os, "close", close)
             with pytest.raises(Stopped):
                 run.report(1, 2, "epochs")
-        assert is_alive(path_of(output), read_record(path_of(output)))
+        assert observe(path_of(output))[1]
     assert not path_of(output).exists()
+
+
+def test_a_record_replaced_during_a_look(output, monkeypatch):
+    """The lock of the old file is free, but the run lives."""
+    real, looks = records.try_lock, []
+
+    def replace_first(descriptor, *, exclusive):
+        looks.append(descriptor)
+        if len(looks) == 1:
+            run.report(2, 5, "epochs")
+        return real(descriptor, exclusive=exclusive)
+
+    with record(output, "train") as run:
+        monkeypatch.setattr(records, "try_lock", replace_first)
+        found, alive = observe(path_of(output))
+    assert alive
+    assert found.progress.done == 2
+    assert len(looks) == 2
+
+
+def test_a_record_removed_during_a_look(output, monkeypatch):
+    real = records.try_lock
+
+    def end_first(descriptor, *, exclusive):
+        run.close()
+        return real(descriptor, exclusive=exclusive)
+
+    with contextlib.ExitStack() as run:
+        run.enter_context(record(output, "train"))
+        monkeypatch.setattr(records, "try_lock", end_first)
+        with pytest.raises(FileFormatError, match="No such file"):
+            observe(path_of(output))
 
 
 @pytest.mark.parametrize(
@@ -161,7 +194,7 @@ def test_what_ends_the_run_is_told_if_it_can_go_on(output, error, state):
         raise error
     found = read_record(path_of(output))
     assert (found.state, found.message) == (state, " ".join(str(error).split()))
-    assert not is_alive(path_of(output), found)
+    assert not observe(path_of(output))[1]
     with pytest.raises(type(error)), record(output, "train"):
         raise error
     assert not list(output.parent.iterdir())
@@ -184,13 +217,12 @@ def test_two_runs_do_not_meet(output, other, monkeypatch, locks):
     if not locks:
         without_locks(monkeypatch)
     before = path_of(output).read_bytes()
-    found = read_record(path_of(output))
     with (
         pytest.raises(AnnpotError, match=rf"'annpot train', process {other.pid} on "),
         record(output, "train"),
     ):
         pass
-    assert is_alive(path_of(output), found)
+    assert observe(path_of(output))[1]
     assert path_of(output).read_bytes() == before
     with record(output.with_name("b.h5"), "train"):
         pass
@@ -204,7 +236,7 @@ def test_a_dead_process_is_no_obstacle(output, other, monkeypatch, locks):
         without_locks(monkeypatch)
     found = read_record(path_of(output))
     assert found.state == "running"
-    assert not is_alive(path_of(output), found)
+    assert not observe(path_of(output))[1]
     with record(output, "train") as run:
         run.report(0, 1, "epochs")
         assert read_record(path_of(output)).pid == os.getpid()
@@ -213,7 +245,7 @@ def test_a_dead_process_is_no_obstacle(output, other, monkeypatch, locks):
 def test_a_later_process_of_the_same_number_is_another(output, monkeypatch):
     leave(output, birth="1")  # the number is that of this process
     without_locks(monkeypatch)
-    assert not is_alive(path_of(output), read_record(path_of(output)))
+    assert not observe(path_of(output))[1]
     with record(output, "train"):
         pass
 
@@ -223,7 +255,7 @@ def test_a_heartbeat_from_another_host_is_waited_for(output, monkeypatch, locks)
     leave(output, host="elsewhere")
     if not locks:
         without_locks(monkeypatch)
-    assert is_alive(path_of(output), read_record(path_of(output)))
+    assert observe(path_of(output))[1]
     looks = []
 
     def look(seconds):
@@ -249,7 +281,7 @@ def test_a_process_of_another_host_that_is_silent_is_dead(output, monkeypatch, l
         pass
     leave(output, host="elsewhere")
     age(path_of(output), 5)
-    assert not is_alive(path_of(output), read_record(path_of(output)))
+    assert not observe(path_of(output))[1]
 
 
 def test_the_heart_beats(output, monkeypatch):
@@ -367,4 +399,4 @@ def test_numbers_out_of_range(output, monkeypatch):
     without_locks(monkeypatch)
     for pid in (-1, 0, 10**30):
         leave(output, pid=pid, birth="")
-        assert not is_alive(path_of(output), read_record(path_of(output)))
+        assert not observe(path_of(output))[1]

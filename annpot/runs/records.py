@@ -14,7 +14,7 @@ import socket
 import time
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, BinaryIO, Literal
 
 from pydantic import (
     AfterValidator,
@@ -102,27 +102,48 @@ def read_record(path: Path) -> Record:
     FileFormatError
         If there is none, or it cannot be read.
     """
+    with _open(path) as file:
+        return _parse(file, path)
+
+
+def _open(path: Path) -> BinaryIO:
     try:
-        with path.open("rb") as file:
-            raw = file.read(MAX_BYTES)
-        return Record.model_validate_json(raw)
+        return path.open("rb")
+    except OSError as error:
+        raise FileFormatError(f"'{path}' cannot be read: {error.strerror}") from None
+
+
+def _parse(file: BinaryIO, path: Path) -> Record:
+    try:
+        return Record.model_validate_json(file.read(MAX_BYTES))
     except OSError as error:
         raise FileFormatError(f"'{path}' cannot be read: {error.strerror}") from None
     except ValidationError:
         raise FileFormatError(f"'{path}': not the record of a run") from None
 
 
-def is_alive(path: Path, record: Record) -> bool:
-    """Return whether the process of a record still works, as far as can be known."""
-    if record.state != "running":
-        return False
-    try:
-        with path.open("rb") as file:
-            if not try_lock(file.fileno(), exclusive=False):
-                return True
-    except OSError:
-        return seems_alive(path, record, locks=False)
-    return seems_alive(path, record, locks=True)
+def observe(path: Path) -> tuple[Record, bool]:
+    """Return what a record says, and whether its process works, as far as is known.
+
+    Both are of one and the same file, although runs replace and remove theirs.
+
+    Raises
+    ------
+    FileFormatError
+        If there is no record, or it cannot be read.
+    """
+    while True:
+        with _open(path) as file:
+            record, locks = _parse(file, path), True
+            if record.state != "running":
+                return record, False
+            try:
+                if not try_lock(file.fileno(), exclusive=False):
+                    return record, True
+            except OSError:
+                locks = False
+            if is_at(file.fileno(), path):
+                return record, seems_alive(path, record, locks=locks)
 
 
 def seems_alive(path: Path, record: Record, *, locks: bool) -> bool:
@@ -190,3 +211,11 @@ def try_lock(descriptor: int, *, exclusive: bool) -> bool:
     except BlockingIOError:
         return False
     return True
+
+
+def is_at(descriptor: int, path: Path) -> bool:
+    """Return whether an open file is still the one of that name."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False

@@ -22,6 +22,7 @@ from annpot.runs.records import (
     Record,
     birth,
     clean,
+    is_at,
     path_of,
     read_record,
     shows_life,
@@ -206,7 +207,7 @@ def _acquire(path: Path, output: Path) -> int:
             ours = try_lock(descriptor, exclusive=True)
         except OSError:
             ours, locks = True, False
-        if ours and _is_at(descriptor, path):
+        if ours and is_at(descriptor, path):
             break
         os.close(descriptor)  # of somebody else, or replaced in the meantime
         time.sleep(PAUSE)
@@ -217,13 +218,6 @@ def _acquire(path: Path, output: Path) -> int:
             os.close(descriptor)
             raise _occupied(path, output)
     return descriptor
-
-
-def _is_at(descriptor: int, path: Path) -> bool:
-    try:
-        return os.path.samestat(os.fstat(descriptor), path.stat())
-    except FileNotFoundError:
-        return False
 
 
 def _occupied(path: Path, output: Path) -> AnnpotError:

@@ -105,8 +105,10 @@ def test_a_running_training(work):
         text = run("status", folder=work).stdout
         assert "potential.h5: running, annpot train" in text
         assert "10 of 40 epochs (25 %), member 1 of 4" in text
-        assert "an older one is there: Ti O: a potential" in text
         begun = json.loads(path_of(work / "potential.h5").read_text())
+        edit(work, started="2100-01-01T00:00:00Z")
+        text = run("status", folder=work).stdout
+        assert "an older one is there: Ti O: a potential" in text
         edit(work, started="2000-01-01T00:00:00Z")
         text = run("status", folder=work).stdout
         assert "the best so far is there: Ti O: a potential" in text
