@@ -14,7 +14,7 @@ import numpy as np
 
 from annpot.descriptors.base import Motion, Task
 from annpot.descriptors.tables import firsts, integers
-from annpot.kernels import moments
+from annpot.kernels import moment_forces, moment_tangents, moments
 from annpot.kernels.harmonics import recurrence_table
 from annpot.kernels.lanes import WIDTH
 from annpot.kernels.recipe import (
@@ -110,7 +110,7 @@ class MomentsOperator:
         virial_kncc: Array,
     ) -> None:
         """Add forces and virials."""
-        moments.add_forces(
+        moment_forces.add_forces(
             task.chunk_ki,
             task.neighbours,
             self.recipe,
@@ -126,7 +126,7 @@ class MomentsOperator:
         self, task: Task, state: Array, motion: Motion, Gdot_f: Array
     ) -> None:
         """Add the tangents of the features."""
-        moments.add_tangents(
+        moment_tangents.add_tangents(
             task.chunk_ki,
             task.neighbours,
             self.recipe,

@@ -13,7 +13,7 @@ import numpy as np
 from annpot.descriptors.base import Motion, Task
 from annpot.descriptors.bells import Bells, plan_bells
 from annpot.descriptors.tables import firsts, integers
-from annpot.kernels import triplets
+from annpot.kernels import triplet_forces, triplet_tangents, triplets
 from annpot.kernels.cutoffs import EXPONENTIAL, POLY1, POLY2, POLY3, POLY4
 from annpot.kernels.triplet_recipe import (
     COMPACT,
@@ -123,7 +123,7 @@ class TripletsOperator:
         virial_kncc: Array,
     ) -> None:
         """Add forces and virials."""
-        triplets.add_forces(
+        triplet_forces.add_forces(
             task.chunk_ki,
             task.neighbours,
             self.recipe,
@@ -138,7 +138,7 @@ class TripletsOperator:
         self, task: Task, state: tuple[()], motion: Motion, Gdot_f: Array
     ) -> None:
         """Add the tangents of the features."""
-        triplets.add_tangents(
+        triplet_tangents.add_tangents(
             task.chunk_ki,
             task.neighbours,
             self.recipe,
