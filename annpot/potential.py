@@ -24,7 +24,6 @@ from annpot.fingerprints import read_descriptor
 from annpot.format import container, reading, writing
 from annpot.kernels.environment import Neighbours
 from annpot.networks import Network
-from annpot.pairs import find_pairs
 from annpot.potential_parts import (
     SpeciesModel,
     TestVectors,
@@ -108,8 +107,6 @@ class Potential:
         stress: bool = False,
     ) -> Evaluation:
         """Return energies, forces and stresses of all structures of ``batch``."""
-        if neighbours is None:
-            neighbours = find_pairs(batch, self.cutoffs)
         features = self.descriptor.compute_features(batch, neighbours)
         values = evaluate(
             self.stacks, self.descriptor, features, forces=forces, stress=stress

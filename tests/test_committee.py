@@ -53,7 +53,7 @@ def make_potential(seed, descriptor=SMALL, known=True):
         for shift_nc in np.random.default_rng(0).normal(size=(3, len(s), 3))
     ]
     batch = stack([of_species(s, species) for s in structures], species)
-    features = descriptor.compute_features(batch, find_pairs(batch, descriptor.cutoffs))
+    features = descriptor.compute_features(batch)
     models = []
     for G_nf in features.blocks(features.G_f):
         network = initial_network((G_nf.shape[1], 4, 1), "tanh", rng)

@@ -21,7 +21,7 @@ from annpot.elements import SYMBOLS
 from annpot.errors import FileFormatError
 from annpot.kernels.environment import Neighbours
 from annpot.kernels.threads import share
-from annpot.pairs import plan_chunks
+from annpot.pairs import find_pairs, plan_chunks
 from annpot.structures.structure import Array, Batch, Integers
 
 
@@ -246,8 +246,18 @@ class Descriptor:
             for species in self.species
         }
 
-    def compute_features(self, batch: Batch, neighbours: Neighbours) -> Features:
-        """Return the features of all atoms."""
+    def compute_features(
+        self, batch: Batch, neighbours: Neighbours | None = None
+    ) -> Features:
+        """Return the features of all atoms.
+
+        Parameters
+        ----------
+        neighbours
+            `annpot.pairs.find_pairs` of ``cutoffs``; searched for if not given.
+        """
+        if neighbours is None:
+            neighbours = find_pairs(batch, self.cutoffs)
         atoms_s, feature_n = _lay_out(batch, self.n_features_s)
         sizes_s = np.array([len(atoms) for atoms in atoms_s])
         features = Features(
