@@ -161,9 +161,9 @@ def test_features_are_computed_once_for_all_that_have_the_same(monkeypatch):
     computed = []
     compute = type(SMALL).compute_features
 
-    def count(descriptor, batch, neighbours):
+    def count(descriptor, *arguments):
         computed.append(descriptor.recipe)
-        return compute(descriptor, batch, neighbours)
+        return compute(descriptor, *arguments)
 
     monkeypatch.setattr(type(SMALL), "compute_features", count)
     alike().evaluate(stack_all())
