@@ -98,6 +98,13 @@ class Potential:
         known = [model.domain for model in self.models if model.domain is not None]
         return known if len(known) == len(self.models) else None
 
+    @property
+    def whitenings(self) -> list[Scaling] | None:
+        """The map that whitens the features of each species, if all are known."""
+        found = [domain.whitening for domain in self.domains or ()]
+        known = [whitening for whitening in found if whitening is not None]
+        return known if len(known) == len(self.models) else None
+
     def evaluate(
         self,
         batch: Batch,

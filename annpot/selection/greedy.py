@@ -167,16 +167,17 @@ def cover_training(potential: Potential, known: bool) -> list[Cover]:
     FileFormatError
         If the potential does not know them.
     """
+    domains, whitenings = potential.domains, potential.whitenings
+    if domains is None or whitenings is None:
+        raise FileFormatError(
+            "the potential does not say what it was trained on, as those of other "
+            "programs: expected one that annpot trained"
+        )
     covers = []
-    for model in potential.models:
-        if model.domain is None or model.domain.whitening is None:
-            raise FileFormatError(
-                "the potential does not say what it was trained on, as those of other "
-                "programs: expected one that annpot trained"
-            )
-        W_ff, statistics = model.domain.whitening.matrix_ff, model.domain.statistics
+    for domain, whitening in zip(domains, whitenings, strict=True):
+        W_ff, statistics = whitening.matrix_ff, domain.statistics
         known_ff = statistics.n_atoms * W_ff.T @ statistics.covariance_ff @ W_ff
-        covers.append(Cover(model.domain.whitening, known_ff if known else None))
+        covers.append(Cover(whitening, known_ff if known else None))
     return covers
 
 
