@@ -128,20 +128,18 @@ class Explainer:
         whitenings = guard.whitenings
         assert whitenings is not None
         features = reading.read_group(file, container.FEATURES)
+        sizes = guard.descriptor.n_features
         self._rows_s = [
             _Rows(
-                reading.read_dataset(features, symbol, (first_st[-1, s], n_features)),
+                reading.read_dataset(
+                    features, symbol, (first_st[-1, s], sizes[symbol])
+                ),
                 whitening,
                 first_st[:, s],
                 chosen_s,
             )
-            for s, (symbol, whitening, n_features) in enumerate(
-                zip(
-                    guard.species,
-                    whitenings,
-                    map(int, guard.descriptor.n_features_s),
-                    strict=True,
-                )
+            for s, (symbol, whitening) in enumerate(
+                zip(guard.species, whitenings, strict=True)
             )
         ]
         self._lengths: dict[int, Array] = {}

@@ -82,12 +82,7 @@ def structure_layout() -> dict[str, tuple[tuple[int, ...], npt.DTypeLike]]:
 
 def feature_layout(descriptor: Descriptor) -> dict[str, int]:
     """Return the number of features of each dataset of features, by its path."""
-    return {
-        feature_path(symbol): int(n_features)
-        for symbol, n_features in zip(
-            descriptor.species, descriptor.n_features_s, strict=True
-        )
-    }
+    return {feature_path(symbol): n for symbol, n in descriptor.n_features.items()}
 
 
 def make_part(

@@ -205,6 +205,11 @@ class Descriptor:
         """Number of features of each central species."""
         return np.asarray(sum(part.n_features_s for part in self.parts))
 
+    @property
+    def n_features(self) -> dict[str, int]:
+        """The same by the symbols of the species, in their order."""
+        return dict(zip(self.species, self.n_features_s.tolist(), strict=True))
+
     @cached_property
     def operators(self) -> list[tuple[Integers, Operator]]:
         """All operators, with the first feature of their part by central species."""

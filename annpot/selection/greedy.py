@@ -27,7 +27,13 @@ import numpy as np
 from annpot.errors import FileFormatError
 from annpot.potential import Potential
 from annpot.preparation import DOMAIN_FLOOR
-from annpot.scaling import Scaling, Statistics, compute_statistics, fit_whitening
+from annpot.scaling import (
+    Scaling,
+    Statistics,
+    compute_statistics,
+    fit_whitening,
+    merge_statistics,
+)
 from annpot.selection.pool import (
     Candidate,
     Compute,
@@ -148,9 +154,7 @@ def cover_nothing(pool: Pool, compute: Compute) -> list[Cover]:
     found: list[Statistics] = []
     for blocks in iterate_features(pool, compute):
         new = [compute_statistics(G_nf) for G_nf in blocks]
-        if found:
-            new = [a.merge(b) for a, b in zip(found, new, strict=True)]
-        found = new
+        found = merge_statistics(found, new)
     return [Cover(fit_whitening(statistics, DOMAIN_FLOOR)) for statistics in found]
 
 

@@ -14,7 +14,7 @@ from annpot.convert.aenet.set_files import SetReader
 from annpot.convert.aenet.stp import StpFile, read_stp
 from annpot.descriptors import Descriptor
 from annpot.errors import FileFormatError
-from annpot.scaling import Statistics, compute_statistics
+from annpot.scaling import Statistics, compute_statistics, merge_statistics
 from annpot.structures.reading import read_structures
 from annpot.structures.structure import Structure, stack
 
@@ -123,11 +123,7 @@ def measure_setups(
     for structures in _batches(files):
         features = descriptor.compute_features(stack(structures, descriptor.species))
         new = [compute_statistics(G_nf) for G_nf in features.blocks(features.G_f)]
-        statistics = (
-            [old.merge(more) for old, more in zip(statistics, new, strict=True)]
-            if statistics
-            else new
-        )
+        statistics = merge_statistics(statistics, new)
     return tuple(
         replace(
             setup,
