@@ -13,7 +13,7 @@ from annpot.fingerprints import Environments
 from annpot.format import container
 from annpot.scaling import Statistics
 from annpot.set_writing import Entry, Rows, SetPart, Writer, structure_path
-from annpot.structures.references import require_references
+from annpot.structures.references import require_energy
 from annpot.structures.sources import Source
 from annpot.structures.structure import Array, Integers, Structure, check_species
 
@@ -62,7 +62,7 @@ class Rules:
         StructureError
             If it cannot.
         """
-        require_references(structure, energy=True)
+        require_energy(structure)
         check_species(structure, self.species)
         if "fit" in self.given and structure.energy is None:
             raise StructureError(

@@ -20,7 +20,8 @@ from annpot.descriptors.symmetry_functions import (
 from annpot.extrapolation import Domain, fit_domain
 from annpot.networks import Network
 from annpot.pairs import find_pairs
-from annpot.potential import Potential, SpeciesModel
+from annpot.potential import Potential
+from annpot.potential_parts import SpeciesModel
 from annpot.scaling import compute_statistics
 from annpot.structures.structure import stack
 

@@ -22,7 +22,8 @@ from annpot.extrapolation import fit_domain
 from annpot.format import container
 from annpot.networks import initial_network
 from annpot.pairs import find_pairs
-from annpot.potential import Potential, SpeciesModel, write_potential
+from annpot.potential import Potential, write_potential
+from annpot.potential_parts import SpeciesModel
 from annpot.predictor import load_predictor
 from annpot.structures.structure import stack
 

@@ -28,7 +28,7 @@ LAYERS = """
     networks stacks scaling
     extrapolation
     fingerprints set_writing tally
-    potential calibration averaging committee predictor
+    potential_parts potential calibration averaging committee predictor
     objective model planning shards
     accuracy loss bootstrap
     dataset evaluation

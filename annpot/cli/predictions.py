@@ -129,7 +129,6 @@ class Predictions:
     def _add_row(self, prediction: Prediction, deviations: list[str]) -> None:
         structure, settings = prediction.structure, self._settings
         n_atoms, forces_nc = len(structure), prediction.forces_nc
-        assert forces_nc is not None
         largest = np.sqrt(np.max(np.sum(forces_nc**2, axis=1)))
         self._rows.append(
             f"{structure.file} {structure.index} {n_atoms} {prediction.energy:.8f} "
@@ -159,7 +158,7 @@ class Predictions:
             dE = prediction.energy - prediction.reference_energy
             self.totals.errors.add_energy(dE, len(structure))
             words[0] = f"{1000 * dE / len(structure):.3f}"
-        if structure.forces_nc is not None and prediction.forces_nc is not None:
+        if structure.forces_nc is not None:
             dF_nc = prediction.forces_nc - structure.forces_nc
             self.totals.errors.add_forces(dF_nc)
             words[1] = f"{1000 * np.sqrt(np.mean(dF_nc**2)):.3f}"

@@ -13,7 +13,7 @@ from numpy.typing import DTypeLike
 
 from annpot.descriptors.base import Descriptor, Motion, Operator, Task
 from annpot.descriptors.triplets import TripletsOperator
-from annpot.kernels import jacobians, triplets
+from annpot.kernels import jacobians, triplet_jacobians
 from annpot.kernels.environment import Neighbours
 from annpot.kernels.jacobians import Jacobian
 from annpot.kernels.triplet_recipe import make_triplet_workspace
@@ -125,7 +125,7 @@ class CachedTriplets:
         recipe = self.operator.recipe
         work = make_triplet_workspace(recipe, neighbours)
         first_pair = int(_first_pairs(neighbours)[first])
-        triplets.set_jacobian(
+        triplet_jacobians.set_jacobian(
             neighbours, recipe, work, self._column_e, row_p, first_pair, jacobian
         )
         return jacobian

@@ -28,7 +28,7 @@ from annpot.kernels.threads import thread_count
 from annpot.parallel import ALONE, Ranks, deal
 from annpot.settings import Settings
 from annpot.structures.portions import PortionReader
-from annpot.structures.references import require_references
+from annpot.structures.references import require_energy
 from annpot.tally import Rules, Summary, Tally
 
 Progress = Callable[[Sequence[int], str], Iterable[int]]
@@ -236,7 +236,7 @@ def _read_species(
         beginning.take(numbers),
         on_error="skip",
         skipped=skipped,
-        require=require_references,
+        require=require_energy,
     )
     shown = progress(numbers, "species")
     for _, structures in zip(shown, readable, strict=True):

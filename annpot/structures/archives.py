@@ -9,7 +9,7 @@ import os
 import stat
 import tarfile
 import zlib
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -162,28 +162,23 @@ def list_members(path: Path) -> list[str]:
         ]
 
 
-def read_members(
-    path: Path, members: Container[str] | None = None
-) -> Iterator[tuple[str, bytes]]:
+def read_members(path: Path) -> Iterator[tuple[str, bytes]]:
     """Yield name and content of the XSF files in the archive ``path``, in its order.
 
-    Only those named in ``members``, if given. Folders, links and files that are not
-    called ``*.xsf`` are passed over.
+    Folders, links and files that are not called ``*.xsf`` are passed over.
     """
-    n_found = 0
+    empty = True
     with _open_archive(path) as archive:
         for member in _iterate_members(archive, path):
             if not _is_wanted(member):
                 continue
-            n_found += 1
-            name = _name(member)
-            if members is None or name in members:
-                # The size is checked first: it is what is going to be allocated.
-                _check_size(member.size, f"{path}:{name}", LARGEST_FILE)
-                if member.issparse():
-                    raise StructureError(f"'{path}:{name}': a file with holes")
-                yield name, archive.read(member)
-    if n_found == 0:
+            empty, name = False, _name(member)
+            # The size is checked first: it is what is going to be allocated.
+            _check_size(member.size, f"{path}:{name}", LARGEST_FILE)
+            if member.issparse():
+                raise StructureError(f"'{path}:{name}': a file with holes")
+            yield name, archive.read(member)
+    if empty:
         raise StructureError(f"'{path}': files called *.xsf expected, found none")
 
 

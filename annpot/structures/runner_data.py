@@ -53,29 +53,6 @@ def is_runner(path: Path) -> bool:
     return start.split(None, 1)[:1] == [b"begin"]
 
 
-def read_runner(content: bytes | str, name: str, units: Units) -> Iterator[Structure]:
-    """Yield the structures of an ``input.data``, whose content was read from ``name``.
-
-    Positions become angstrom, energies eV, forces eV/angstrom. Charges have no meaning
-    here. Blank lines are skipped; n2p2 does not read them.
-
-    Parameters
-    ----------
-    units
-        Those of the file, which does not name them.
-
-    Raises
-    ------
-    StructureError
-        If the file is not as it should be; an absent energy is no error here.
-    """
-    raw = content.encode() if isinstance(content, str) else content
-    for found in read_blocks(raw, name, units):
-        if isinstance(found, StructureError):
-            raise found
-        yield found
-
-
 def read_blocks(
     content: bytes, name: str, units: Units, first_line: int = 0, number: int = 0
 ) -> Iterator[Structure | StructureError]:

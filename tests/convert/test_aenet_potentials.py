@@ -27,7 +27,8 @@ from annpot.errors import FileFormatError
 from annpot.extrapolation import fit_domain
 from annpot.networks import average, initial_network
 from annpot.pairs import find_pairs
-from annpot.potential import Potential, SpeciesModel
+from annpot.potential import Potential
+from annpot.potential_parts import SpeciesModel
 from annpot.structures.structure import stack
 
 NAMES = ["15t-15t.nn", "behler.nn", "pytorch.nn", "2t.nn"]

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from test_extxyz import assert_same, write_frames
-from test_portions import files  # noqa: F401 - a fixture
+from test_portions import files, read  # noqa: F401 - files: a fixture
 
 from annpot.errors import AnnpotError, InputError, StructureError
 from annpot.structures import reading_ahead
@@ -41,7 +41,7 @@ def test_all_is_found_in_the_same_order(files):  # noqa: F811
     before, skipped, messages = children(), [], []
     reader, expected = PortionReader(n_workers=0), []
     for portion in iterate_portions(files, 4000, strip=False):
-        expected += reader.read(portion, on_error="skip", skipped=skipped)
+        expected += read(reader, portion, on_error="skip", skipped=skipped)
     found = list(read_ahead(files, on_error="skip", skipped=messages))
     assert messages == skipped
     assert len(messages) > 5

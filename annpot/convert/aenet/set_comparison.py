@@ -16,7 +16,7 @@ from annpot.descriptors import Chebyshev, Descriptor, Features
 from annpot.errors import FileFormatError
 from annpot.pairs import find_pairs
 from annpot.set_writing import Entry
-from annpot.structures.reading import Source, read_structures, require_references
+from annpot.structures.reading import Source, read_structures, require_energy
 from annpot.structures.structure import Array, Structure, stack
 from annpot.tally import Rules
 
@@ -48,7 +48,7 @@ class Comparison:
         """Return a structure with its cell from ``file``, if it is the same there."""
         structure = next(read_structures(file, index="0"))
         self._n_structures += 1
-        require_references(structure)
+        require_energy(structure)
         problem = self._differences(stored, structure)
         if problem:
             raise FileFormatError(
