@@ -115,7 +115,7 @@ KILLED = "os.kill(os.getpid(), signal.SIGKILL)", None, ""
     ids=["failure 0", "failure 1", "input 1", "our own 0", "killed 1"],
 )
 def test_a_rank_that_fails_stops_the_job(work, rank, action, code, message):
-    result = annpot(2, work, *TRAIN, program=stumbling(rank, action), timeout=60)
+    result = annpot(2, work, *TRAIN, program=stumbling(rank, action))
     assert result.returncode == code if code else result.returncode != 0
     assert result.stderr.count(message) == 1 if message else True
     if code:
@@ -125,7 +125,7 @@ def test_a_rank_that_fails_stops_the_job(work, rank, action, code, message):
 
 def test_a_signal_to_any_rank_stops_all_and_any_number_goes_on(whole, work):
     action = "os.kill(os.getpid(), signal.SIGUSR1)"
-    result = annpot(2, work, *TRAIN, program=stumbling(1, action), timeout=60)
+    result = annpot(2, work, *TRAIN, program=stumbling(1, action))
     assert result.returncode == 75, result.stderr
     assert sum("stopped by SIGUSR1" in line for line in said(result)) == 1
     assert (work / "potential.h5.checkpoint").exists()
