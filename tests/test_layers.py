@@ -42,7 +42,7 @@ LAYERS = """
     checks
     convert
     selection
-    distributions responses importance comparison training_log
+    training_log
     plotting
     cli
 """.split()

@@ -69,7 +69,7 @@ def expansion(
     numbers = _orders(orders)
 
     from annpot.cli import report
-    from annpot.distributions import compute_distributions
+    from annpot.plotting.distributions import compute_distributions
     from annpot.plotting.expansion import figure_of_expansion
     from annpot.settings import ChebyshevSettings
 
@@ -158,7 +158,7 @@ def basis(
 
     from annpot.cli import report
     from annpot.plotting.basis import figure_of_basis
-    from annpot.responses import compute_responses
+    from annpot.plotting.responses import compute_responses
 
     report.announce_compilation()
     descriptor = _descriptor(file, overrides)
