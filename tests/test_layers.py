@@ -15,7 +15,7 @@ import annpot
 ROOT = Path(annpot.__file__).parent
 
 LAYERS = """
-    errors version units elements launch logfmt
+    errors version units elements launch logfmt messages
     memory
     runs
     settings
