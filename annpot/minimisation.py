@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import signal
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
@@ -13,6 +12,7 @@ import numpy as np
 from annpot.accuracy import Errors
 from annpot.checkpoints.keeper import Keeper
 from annpot.checkpoints.progress import INTERRUPTED, TIME_LIMIT, Epoch, Progress
+from annpot.messages import join, split
 from annpot.parallel import Ranks
 from annpot.posing import Problem
 from annpot.requests import LOOK, Lead, Losses, Request, follow
@@ -112,9 +112,8 @@ def _run(trainer: Trainer, keeper: Keeper | None, lead: Lead | None = None) -> N
 def _pack(progress: Progress, number: int = 0) -> bytes:
     """Return what ranks must know of a training, and the signal that stopped it."""
     epochs = [asdict(epoch) for epoch, _ in progress.kept]
-    head = json.dumps([number, progress.n_epochs, progress.reason, epochs]).encode()
-    weights = b"".join(weights_w.tobytes() for _, weights_w in progress.kept)
-    return b"\n".join([head, weights])
+    head = [number, progress.n_epochs, progress.reason, epochs]
+    return join(head, [weights_w.tobytes() for _, weights_w in progress.kept])
 
 
 def _unpack(packed: bytes) -> Progress:
@@ -125,13 +124,11 @@ def _unpack(packed: bytes) -> Progress:
     Stopped
         If a signal stopped it.
     """
-    head, _, rest = packed.partition(b"\n")
-    number, n_epochs, reason, epochs = json.loads(head)
+    (number, n_epochs, reason, epochs), parts = split(packed)
     if number:
         raise Stopped(number)
-    weights_kw = np.frombuffer(rest).reshape(len(epochs), -1) if epochs else ()
     kept = []
-    for known, weights_w in zip(epochs, weights_kw, strict=True):
+    for known, raw in zip(epochs, parts, strict=True):
         errors = {name: Errors(**known[name]) for name in ("train", "validation")}
-        kept.append((Epoch(**known | errors), weights_w))
+        kept.append((Epoch(**known | errors), np.frombuffer(raw)))
     return Progress({}, n_epochs=n_epochs, kept=tuple(kept), reason=reason)

@@ -7,7 +7,6 @@ other for ever.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +14,7 @@ import numpy as np
 from annpot.accuracy import Errors
 from annpot.bootstrap import resample
 from annpot.loss import Loss, Pass
+from annpot.messages import join, split
 from annpot.parallel import Ranks
 from annpot.posing import Problem
 from annpot.runs.interruption import Stop, Stopped
@@ -41,15 +41,13 @@ class Request:
 
     def pack(self) -> bytes:
         """Return it as bytes."""
-        head = json.dumps([self.what, self.member, len(self.weights)]).encode()
-        return b"\n".join([head, self.weights + self.structures])
+        return join([self.what, self.member], [self.weights, self.structures])
 
     @classmethod
     def unpack(cls, packed: bytes) -> Request:
         """Return what `pack` packed."""
-        head, _, rest = packed.partition(b"\n")
-        what, member, n_bytes = json.loads(head)
-        return cls(what, member, rest[:n_bytes], rest[n_bytes:])
+        head, parts = split(packed)
+        return cls(*head, *map(bytes, parts))
 
 
 class Losses:
