@@ -12,6 +12,7 @@ from typing import Any
 from annpot.kernels.compilation import compiled
 from annpot.kernels.environment import clear, count_pairs, load_block
 from annpot.kernels.harmonics import USUAL, contract_harmonics, set_legendre
+from annpot.kernels.lane_rows import add_products, by_degree, load_row, store_row
 from annpot.kernels.lanes import (
     WIDTH,
     element,
@@ -27,6 +28,12 @@ from annpot.kernels.radial import inline
 from annpot.kernels.recipe import add_unmapped, set_radial
 
 kernel = compiled(fastmath={"contract"}, nogil=True, _nrt=False)
+
+USUAL_ROW = -(-(USUAL**2) // WIDTH)
+"""Registers of the components lm of the usual degrees."""
+
+UNUSED = WIDTH - USUAL
+"""Lanes that the usual degrees leave."""
 
 
 @inline
@@ -78,6 +85,30 @@ def _set_gradient_of_block(
 
 
 @inline
+def _set_gradient_of_usual_block(
+    channels: Any, stride: int, U: Any, i: int, A: Any, B: Any
+) -> None:
+    """Set the same for all components lm of the usual degrees, from ``U[i]`` on.
+
+    Reads two numbers before that, rather than behind the last one.
+    """
+    start, stop = channels
+    for a in range(start, stop):
+        A_a = load_row(A, a * stride, USUAL_ROW)
+        sums = load_row(B, a * stride, USUAL_ROW)
+        slopes = by_degree(load(U, i - UNUSED), UNUSED, A_a)
+        sums = add_products(sums, slopes, A_a)
+        i += USUAL
+        for b in range(a + 1, stop):
+            slopes = by_degree(0.5 * load(U, i - UNUSED), UNUSED, A_a)
+            i += USUAL
+            sums = add_products(sums, slopes, load_row(A, b * stride, USUAL_ROW))
+            others = load_row(B, b * stride, USUAL_ROW)
+            store_row(B, b * stride, add_products(others, slopes, A_a))
+        store_row(B, a * stride, sums)
+
+
+@inline
 def _set_self_gradient(n_products: int, n_l: int, U: Any, i: int, self_q: Any) -> None:
     """Set ``dE/dself_q = -sum_l dE/dU_q,l / 2``."""
     for q in range(n_products):
@@ -105,9 +136,12 @@ def _set_channel_gradient(
     q = 0
     for block in range(recipe.block_si[s], recipe.block_si[s + 1]):
         start, stop = recipe.start_i[block], recipe.stop_i[block]
-        for v in range(0, n_l * n_l, WIDTH):
-            first = first_U + q * n_l
-            _set_gradient_of_block((start, stop), v, l_max, stride, U, first, A, B)
+        first = first_U + q * n_l
+        if n_l == USUAL and first >= UNUSED:
+            _set_gradient_of_usual_block((start, stop), stride, U, first, A, B)
+        else:
+            for v in range(0, n_l * n_l, WIDTH):
+                _set_gradient_of_block((start, stop), v, l_max, stride, U, first, A, B)
         q += (stop - start) * (stop - start + 1) // 2
     if n_l == USUAL:  # a constant lets the compiler unroll
         _set_self_gradient(q, USUAL, U, first_U, self_q)
