@@ -134,10 +134,18 @@ def file_names(files: tuple[str, ...], files_from: str | None) -> Iterator[str]:
 
 def _read_names(path: str) -> Iterator[str]:
     """Yield the names in a list; there may be a million."""
+    from annpot.structures.sources import MAX_NAME
+
     where = "standard input" if path == "-" else f"'{path}'"
     try:
         with click.open_file(path) as lines:
-            yield from filter(None, map(str.strip, lines))
+            while line := lines.readline(MAX_NAME + 1):  # a device has no ends of lines
+                if len(line) > MAX_NAME or "\0" in line:
+                    raise InputError(
+                        f"{where}: {line[:40]!a}: expected names of files, one a line"
+                    )
+                if name := line.strip():
+                    yield name
     except UnicodeDecodeError:
         raise InputError(f"{where}: binary data, expected names of files") from None
     except OSError as error:

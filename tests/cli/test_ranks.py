@@ -115,7 +115,7 @@ KILLED = "os.kill(os.getpid(), signal.SIGKILL)", None, ""
     ids=["failure 0", "failure 1", "input 1", "our own 0", "killed 1"],
 )
 def test_a_rank_that_fails_stops_the_job(work, rank, action, code, message):
-    result = annpot(2, work, *TRAIN, program=stumbling(rank, action), timeout=60)
+    result = annpot(2, work, *TRAIN, program=stumbling(rank, action))
     assert result.returncode == code if code else result.returncode != 0
     assert result.stderr.count(message) == 1 if message else True
     if code:
@@ -130,7 +130,7 @@ def test_a_signal_to_any_rank_stops_all_and_any_number_goes_on(whole, work, name
     # nohup, which ignores it, hands that down
     program = "import signal; signal.signal(signal.SIGHUP, signal.SIG_DFL)\n"
     program += stumbling(rank, action)
-    result = annpot(2, work, *TRAIN, program=program, timeout=60)
+    result = annpot(2, work, *TRAIN, program=program)
     assert result.returncode == 75, result.stderr
     assert sum(f"stopped by {name}" in line for line in said(result)) == 1
     assert (work / "potential.h5.checkpoint").exists()
@@ -167,7 +167,7 @@ def test_a_signal_during_the_preparation_is_not_kept_waiting(work, who, code):
     options = ("--resume", "auto") if code == 75 else ()
     program = PREPARING.replace("RANKS", str(who))
     (work / "potential.h5").unlink()
-    result = annpot(2, work, *TRAIN, *options, program=program, timeout=60)
+    result = annpot(2, work, *TRAIN, *options, program=program)
     assert result.returncode == code, result.stderr
     assert not list(work.glob("*.checkpoint*"))
     assert ("stopped by SIGTERM" in result.stderr) == (0 in who)
