@@ -629,6 +629,13 @@ def add(here):
     shutil.copy2(path, path.with_name("zzz.xsf"))
 
 
+def regroup(here):
+    """Put the last file of the first group into the second one."""
+    *first, last = [f"train/{p.name}" for p in sorted((here / "train").glob("*.xsf"))]
+    edit("train/*.xsf", json.dumps(first))(here)
+    edit("many.xyz", json.dumps([last, "many.xyz"]))(here)
+
+
 def edit(old, new):
     def change(here):
         text = (here / "in.yaml").read_text()
@@ -644,6 +651,7 @@ def edit(old, new):
         touch,
         rename,
         add,
+        regroup,
         edit("order: 2", "order: 1"),
         edit("group: bulk", "weight: 2"),
         edit("O: fit", "O: -430"),

@@ -86,7 +86,7 @@ class Manifest:
 
         Those are settings, or found in the files.
         """
-        return _digest([self.settings, on_error, *self.files])
+        return _digest([self.settings, on_error, self.files, self.portions])
 
     def files_of(self, portion: ManifestPortion) -> list[ManifestFile]:
         """Return the files of a portion."""
