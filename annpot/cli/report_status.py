@@ -54,7 +54,7 @@ def _lines(status: Status) -> Iterator[str]:
 
 def _word_finished(finished: Finished, record: Record | None) -> str:
     """Return what is there already, be it of this run or of an older one."""
-    words = "an older one is there"
+    words = "there is" if record is None else "an older one is there"
     with contextlib.suppress(ValueError, TypeError):  # no time, or without its zone
         if record and datetime.fromisoformat(finished.created) >= record.started:
             words = "the best so far is there"
