@@ -49,8 +49,9 @@ def _check_database(path: Path) -> None:
         finally:
             found.close()
     except sqlite3.Error as error:
+        reason = " ".join(str(error).split())[:200]
         raise StructureError(
-            f"'{path}': ASE cannot read it as 'db' ({error}): is the file complete, "
+            f"'{path}': ASE cannot read it as 'db' ({reason}): is the file complete, "
             "and of this format?"
         ) from None
     if rows:

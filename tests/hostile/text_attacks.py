@@ -11,6 +11,7 @@ import os
 import sqlite3
 import tarfile
 import zlib
+from contextlib import closing
 
 XSF = (
     "# total energy = -1.0 eV\nCRYSTAL\nPRIMVEC\n{cell}\nPRIMCOORD\n{count} 1\n{atoms}"
@@ -143,13 +144,21 @@ def traj(header, size=1000):
 
 def database(folder):
     """A database whose table of structures is an endless computation."""
-    with sqlite3.connect(folder / "a.db") as found:
+    with closing(sqlite3.connect(folder / "a.db")) as found, found:
         found.execute(
             "create view systems as with recursive n(id) as (select 1 union all "
             "select id + 1 from n) select id from n"
         )
         found.execute("create table information (name text, value text)")
         found.execute("insert into information values ('version', '9')")
+
+
+def broken_database(folder):
+    """A database of which SQLite tells all that is wrong, in several lines."""
+    path = folder / "a.db"
+    with closing(sqlite3.connect(path)) as found, found:
+        found.execute("create table systems (id, -- a number\n natoms)")
+    path.write_bytes(path.read_bytes().replace(b"-- a", b'"- a'))
 
 
 PICKLE = b"PickleTrajectory" + b"cos\nsystem\n(S'touch harmed'\ntR."
@@ -278,6 +287,7 @@ STRUCTURES = {
         ),
         ".traj without end": traj({"a": "x"}, 0),
         ".db without end": database,
+        ".db, wrong tables": broken_database,
         ".db, no database": write("a.db", b"SQLite format 3\0" + bytes(1000)),
         ".json 10^5 deep": write("a.json", "[" * 100_000),
         ".json of 10^12 numbers": write(
