@@ -18,6 +18,7 @@ XSF = (
 )
 CELL, ATOM = "5 0 0\n0 5 0\n0 0 5", "H 0 0 0 0 0 0\n"
 HUGE = 10**12
+XDATCAR = "H\n1.0\n5 0 0\n0 5 0\n0 0 5\nH\n{}\nDirect configuration= 1\n0.5 0.5 0.5\n"
 
 
 def xsf(cell=CELL, count="1", atoms=ATOM):
@@ -304,6 +305,13 @@ STRUCTURES = {
         "CIF.gz, 4 GB of blanks": packed("a.cif.gz", b" ", 4 * 10**9),
         "cube of 10^9 atoms": write("a.cube", f"\n\n{10**9} 0 0 0\n" + "1 1 0 0\n" * 3),
         "gen of 10^9 atoms": write("a.gen", f"{10**9} C\nH\n1 1 0 0 0\n"),
+        "POSCAR of 1_000_000_000_000 atoms": write(
+            "POSCAR", f"H\n1.0\n5 0 0\n0 5 0\n0 0 5\nH\n{HUGE:_}\nDirect\n0 0 0\n"
+        ),
+        "XDATCAR of 10^12 atoms": write("XDATCAR", XDATCAR.format(HUGE)),
+        "XDATCAR, 10^12 atoms later": write(
+            "XDATCAR", XDATCAR.format(1) + XDATCAR.format(HUGE)
+        ),
         "POSCAR of 10^12 atoms": write(
             "POSCAR", f"H\n1.0\n5 0 0\n0 5 0\n0 0 5\nH\n{HUGE}\nDirect\n0 0 0\n"
         ),
