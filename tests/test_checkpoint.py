@@ -390,6 +390,26 @@ def test_time_counts_anew_but_is_summed_up(fingerprints, output, monkeypatch):
     assert result.best[0].seconds > 1000.0
 
 
+@pytest.mark.parametrize(
+    ("method", "expected"), [("lbfgs", [5, 11, 12]), ("adam", [4, 10, 12])]
+)
+def test_a_time_limit_leaves_a_checkpoint(
+    fingerprints, undisturbed, output, monkeypatch, method, expected
+):
+    """On a clock that tells how many epochs are done."""
+    monkeypatch.setattr(Trainer, "_seconds", lambda self: float(self.progress.n_epochs))
+    begun, n_epochs = None, []
+    for limit in (3, 5, 1e9):  # amid the first member, amid the second, never
+        chosen = settings(**CASES[method], time_limit=limit)
+        keeper_ = Keeper(output, fingerprints, chosen, print)
+        result = train(fingerprints, chosen, keeper=keeper_, begun=begun)
+        n_epochs.append(result.n_epochs)
+        begun = take(output, print)
+        assert begun.progress.n_epochs == result.n_epochs
+    assert n_epochs == expected  # with Adam, a step of the next epoch as well
+    assert_same(result, undisturbed(chosen), fingerprints)
+
+
 # Hostile files ------------------------------------------------------------------------
 
 

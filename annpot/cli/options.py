@@ -31,8 +31,22 @@ as_json = click.option(
     "--json", "as_json", is_flag=True, help="Print the result as JSON."
 )
 
+AUTOMATIC = "annpot.automatic"
+
+
+def _note_resume(ctx: click.Context, _: click.Parameter, value: str | None) -> Any:
+    ctx.meta[AUTOMATIC] = value == "auto"
+    return value
+
+
+def is_automatic(ctx: click.Context) -> bool:
+    """Return whether the command has ``--resume auto``, so that it may start again."""
+    return bool(ctx.meta.get(AUTOMATIC))
+
+
 resume = click.option(
     "--resume",
+    callback=_note_resume,
     type=click.Choice(["yes", "auto"]),
     is_flag=False,
     flag_value="yes",
