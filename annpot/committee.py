@@ -262,8 +262,7 @@ class Committee:
     ) -> Features:
         if descriptor.species != self.species:
             # pairs are sorted by the numbers of the species: these need their own
-            batch = batch.with_species(descriptor.species)
-            neighbours = find_pairs(batch, descriptor.cutoffs)
+            return descriptor.compute_features(batch.with_species(descriptor.species))
         return descriptor.compute_features(batch, neighbours)
 
 

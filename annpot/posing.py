@@ -258,9 +258,7 @@ def _initial_networks(
     descriptor: Descriptor, settings: TrainSettings, rng: np.random.Generator
 ) -> list[Network]:
     networks = []
-    for symbol, n_features in zip(
-        descriptor.species, descriptor.n_features_s, strict=True
-    ):
+    for symbol, n_features in descriptor.n_features.items():
         hidden = settings.hidden
         if isinstance(hidden, Mapping):
             if symbol not in hidden:
@@ -270,7 +268,7 @@ def _initial_networks(
                     f"{', '.join(descriptor.species)}",
                 )
             hidden = hidden[symbol]
-        sizes = (int(n_features), *hidden, 1)
+        sizes = (n_features, *hidden, 1)
         networks.append(initial_network(sizes, settings.activation, rng))
     return networks
 

@@ -24,7 +24,6 @@ from annpot.fingerprints import read_descriptor
 from annpot.format import container, reading, writing
 from annpot.kernels.environment import Neighbours
 from annpot.networks import Network
-from annpot.pairs import find_pairs
 from annpot.potential_parts import (
     SpeciesModel,
     TestVectors,
@@ -99,6 +98,13 @@ class Potential:
         known = [model.domain for model in self.models if model.domain is not None]
         return known if len(known) == len(self.models) else None
 
+    @property
+    def whitenings(self) -> list[Scaling] | None:
+        """The map that whitens the features of each species, if all are known."""
+        found = [domain.whitening for domain in self.domains or ()]
+        known = [whitening for whitening in found if whitening is not None]
+        return known if len(known) == len(self.models) else None
+
     def evaluate(
         self,
         batch: Batch,
@@ -108,8 +114,6 @@ class Potential:
         stress: bool = False,
     ) -> Evaluation:
         """Return energies, forces and stresses of all structures of ``batch``."""
-        if neighbours is None:
-            neighbours = find_pairs(batch, self.cutoffs)
         features = self.descriptor.compute_features(batch, neighbours)
         values = evaluate(
             self.stacks, self.descriptor, features, forces=forces, stress=stress

@@ -125,12 +125,10 @@ def read_domains(
         statistics, container.SHORTEST, (n_species,) * 2, finite=False
     )
     return shortest_st, [
-        _read_domain(reading.read_group(statistics, symbol), int(n_features))
+        _read_domain(reading.read_group(statistics, symbol), n_features)
         if symbol in statistics
         else None
-        for symbol, n_features in zip(
-            descriptor.species, descriptor.n_features_s, strict=True
-        )
+        for symbol, n_features in descriptor.n_features.items()
     ]
 
 
@@ -168,9 +166,8 @@ def read_models(
 ) -> tuple[SpeciesModel, ...]:
     """Return the models of all species, which know these training data."""
     models = []
-    for symbol, n_features, domain in zip(
-        descriptor.species, descriptor.n_features_s.tolist(), domains, strict=True
-    ):
+    sizes = descriptor.n_features.items()
+    for (symbol, n_features), domain in zip(sizes, domains, strict=True):
         group = reading.read_group(networks, symbol)
         shift_f = reading.read_array(group, container.FEATURE_SHIFT, (n_features,))
         scale_f = reading.read_array(group, container.FEATURE_SCALE, (n_features,))

@@ -11,7 +11,7 @@ from annpot.descriptors import Descriptor
 from annpot.errors import StructureError
 from annpot.fingerprints import Environments
 from annpot.format import container
-from annpot.scaling import Statistics
+from annpot.scaling import Statistics, merge_statistics
 from annpot.set_writing import Entry, Rows, SetPart, Writer, structure_path
 from annpot.structures.references import require_energy
 from annpot.structures.sources import Source
@@ -215,15 +215,6 @@ class Tally:
             environments=self.environments(),
             skipped=skipped,
         )
-
-
-def merge_statistics(
-    statistics: list[Statistics], more: list[Statistics]
-) -> list[Statistics]:
-    """Return the statistics of each species in both; none at first."""
-    if not statistics:
-        return more
-    return [old.merge(new) for old, new in zip(statistics, more, strict=True)]
 
 
 def _name_constant(

@@ -22,14 +22,14 @@ from annpot.extrapolation import (
     fit_limits,
 )
 from annpot.logfmt import format_line
-from annpot.pairs import find_nearest, find_pairs
+from annpot.pairs import find_nearest
 
 NAMES = ["cubic", "skewed cell", "left-handed cell"]
 
 
 def compute_features(structures):
     batch = stack_all(structures)
-    return DESCRIPTOR.compute_features(batch, find_pairs(batch, DESCRIPTOR.cutoffs))
+    return DESCRIPTOR.compute_features(batch)
 
 
 def distort(structure, size, rng):

@@ -8,8 +8,6 @@ import random
 import resource
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from functools import partial
 from pathlib import Path
@@ -18,7 +16,8 @@ import ase.io
 import h5py
 import numpy as np
 import pytest
-from commands import run
+from commands import PATIENCE, run, wait_for
+from commands import start as start_command
 from ranks import needs_mpi, run_ranks
 
 from annpot.errors import AnnpotError, FileFormatError, StructureError
@@ -155,17 +154,8 @@ def test_what_was_skipped_in_a_finished_batch_is_told_once(here, monkeypatch):
     assert len(whole.skipped) == 1
 
 
-def start(*arguments):
-    """Start annpot in a process of its own."""
-    program = "from annpot.cli.main import main; main()"
-    environment = {"PYTHONPATH": os.pathsep.join(sys.path), "ANNPOT_NUM_THREADS": "1"}
-    return subprocess.Popen(
-        [sys.executable, "-c", program, "generate", *map(str, arguments)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=os.environ | environment,
-    )
+def start(*arguments, before=""):
+    return start_command("generate", *arguments, before=before, ANNPOT_NUM_THREADS="1")
 
 
 def test_killed_at_random(here):
@@ -195,16 +185,18 @@ def has_more_parts_than(before):
     return FOLDER.count() > len(before)
 
 
-def wait_for(condition, process):
-    while not condition() and process.poll() is None:
-        time.sleep(0.005)
+PAUSE = """
+import time
+from annpot.generation import generating
+generating._merge = lambda *arguments: time.sleep(10_000)
+"""
 
 
 def test_a_signal_leaves_the_finished_batches_and_code_75(here):
-    process = start("--set", "generate.batch_atoms=1")
+    process = start("--set", "generate.batch_atoms=1", before=PAUSE)
     wait_for(FOLDER.count, process)
     process.send_signal(signal.SIGUSR1)
-    _, said = process.communicate()
+    _, said = process.communicate(timeout=PATIENCE)
     assert process.returncode == 75, said
     assert said.endswith(
         "stopped by SIGUSR1; the same 'annpot generate' with --resume goes on\n"
@@ -447,7 +439,7 @@ def run_with_limit(n_bytes, *arguments):
         process = start(*arguments)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    _, said = process.communicate()
+    _, said = process.communicate(timeout=PATIENCE)
     assert process.returncode == 1, said
     assert "Traceback" not in said
     assert "Exception ignored" not in said

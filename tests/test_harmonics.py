@@ -57,16 +57,16 @@ def compute_contraction(u_cn, phi_kn, slope_kn, moment_mk):
 
     ``B_lm = sum_k moment_lm,k phi_k`` of eight pairs, ``D_lm`` the same of the slopes.
     """
-    stride = moment_mk.shape[1] + 2
-    padded_mk = np.full((len(moment_mk), stride), np.nan)
-    padded_mk[:, :-2] = moment_mk
+    stride = len(moment_mk) + 2
+    padded_km = np.full((moment_mk.shape[1], stride), np.nan)
+    padded_km[:, :-2] = moment_mk.T
     legendre = np.full((2, len(moment_mk) * 8), np.nan)
     f_kn = np.zeros((4, 8))
     contraction_of_eight(
         u_cn,
         TABLE,
         (len(phi_kn), phi_kn.ravel(), slope_kn.ravel()),
-        (stride, padded_mk.ravel()),
+        (stride, padded_km.ravel()),
         (legendre[0], legendre[1]),
         f_kn,
     )

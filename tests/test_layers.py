@@ -34,7 +34,8 @@ LAYERS = """
     dataset evaluation
     preparation posing
     optimizers
-    checkpoints trainer training
+    requests
+    checkpoints trainer minimisation training
     generation
     explanation prediction description status
     watching calculator

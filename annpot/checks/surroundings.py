@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from annpot.checks.sample import Sample
+from annpot.checks.sample import Progress, Sample, show_nothing
 from annpot.descriptors import Descriptor, Features
 from annpot.pairs import find_nearest, find_pairs
 from annpot.scaling import Scaling, Statistics, compute_statistics, fit_whitening
@@ -41,14 +41,16 @@ class Surroundings:
     """Species of that neighbour."""
 
 
-def compute_surroundings(sample: Sample) -> Surroundings:
+def compute_surroundings(
+    sample: Sample, progress: Progress = show_nothing
+) -> Surroundings:
     """Return what the checks need to know; features are computed part by part."""
     batch, descriptor = sample.batch, sample.descriptor
     scalings = _fit_scalings(batch, descriptor)
     radius_t = covalent_radii(batch.species)
     statistics: list[Statistics] = []
     vectors, nearest, distances, partners = [], [], [], []
-    for first, last in _cut(batch.first_s):
+    for first, last in progress(_cut(batch.first_s), "surroundings", "part"):
         part = batch.part(first, last)
         features = _compute(part, descriptor)
         blocks = features.blocks(features.G_f)

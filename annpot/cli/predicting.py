@@ -14,6 +14,7 @@ from typing import Any, Literal
 import click
 
 from annpot.cli import report
+from annpot.cli.options import check_output
 from annpot.cli.predict_portions import Part, PortionPredictor
 from annpot.cli.predictions import (
     Predictions,
@@ -160,10 +161,7 @@ def _find_files(task: Task) -> Iterator[SourceFile]:
     for name in names:
         empty, path = False, Path(name)
         for output in existing:
-            if path.exists() and path.samefile(output):
-                raise InputError(
-                    f"output '{output}': this file is read, expected another name"
-                )
+            check_output(output, [path])
         yield SourceFile(path, task.source)
     if empty:
         raise InputError("no structure files given, expected some")

@@ -16,11 +16,10 @@ from annpot.descriptors.base import Motion, Task
 from annpot.descriptors.tables import firsts, integers
 from annpot.kernels import moment_forces, moment_tangents, moments
 from annpot.kernels.harmonics import recurrence_table
-from annpot.kernels.lanes import WIDTH
+from annpot.kernels.lanes import WIDTH, aligned_zeros
 from annpot.kernels.recipe import (
     RadialTable,
     Recipe,
-    RunMap,
     SparseMap,
     make_workspace,
 )
@@ -82,12 +81,11 @@ class MomentsOperator:
 
     def __init__(self, centrals: Sequence[Central], shells: tuple[float, ...]) -> None:
         self.recipe = make_recipe(centrals, shells)
-        n_lm = (int(self.recipe.l_max_s.max()) + 1) ** 2
-        self._n_state = n_lm * self.recipe.n_padded
+        self._n_state = int(self.recipe.n_channels_s.max()) * self.recipe.n_padded_lm
 
     def make_state(self, n_atoms: int) -> Array:
         """Return zeros for the moments of all atoms."""
-        return np.zeros((n_atoms, self._n_state))
+        return aligned_zeros(n_atoms * self._n_state).reshape(n_atoms, self._n_state)
 
     def add_features(self, task: Task, state: Array, G_f: Array) -> None:
         """Add the features of some chunks, and set their moments."""
@@ -149,7 +147,7 @@ def make_recipe(centrals: Sequence[Central], shells: tuple[float, ...]) -> Recip
         strict=True,
     )
     starts, stops = _block_bounds(centrals)
-    n_channels = max((max(s, default=0) for s in stops), default=0)
+    n_channels_s = integers(max(channels, default=0) for channels in stops)
     first_square_g = firsts(squares)
     product_entries = [_product_entries(central) for central in centrals]
     return Recipe(
@@ -165,11 +163,11 @@ def make_recipe(centrals: Sequence[Central], shells: tuple[float, ...]) -> Recip
         block_si=firsts(starts),
         start_i=integers(itertools.chain(*starts)),
         stop_i=integers(itertools.chain(*stops)),
-        n_padded=_pad(n_channels),
+        n_channels_s=n_channels_s,
+        n_padded=_pad(int(n_channels_s.max())),
+        n_padded_lm=_pad((int(l_max_s.max()) + 1) ** 2),
         features_of_two=_sparse([g.to_features for g in groups]),
         channels_of_moments=_sparse([g.to_channels for g in groups]),
-        runs_of_channels=_runs([g.to_channels for g in groups]),
-        n_padded_three=_pad(max(_count(g.moments) for g in groups)),
         first_square_g=first_square_g,
         square_ik=np.array(
             [pair for pairs in squares for pair in pairs], dtype=np.int64
@@ -223,27 +221,6 @@ def _sparse(lists: Sequence[Sequence[Entry]]) -> SparseMap:
         from_i=integers(e.source for e in entries),
         to_i=integers(e.target for e in entries),
         weight_i=np.array([e.weight for e in entries], dtype=float),
-    )
-
-
-def _runs(lists: Sequence[Sequence[Entry]]) -> RunMap:
-    """Return maps as runs: entries whose source and target go up together."""
-    runs_g: list[list[tuple[int, int, Array]]] = []
-    for entries in lists:
-        runs: list[tuple[int, int, Array]] = []
-        for source, target, weight in sorted(entries, key=lambda e: (e[1] - e[0], e)):
-            shift = source - runs[-1][0] if runs else WIDTH
-            if shift >= WIDTH or target - runs[-1][1] != shift:
-                runs.append((source, target, np.zeros(WIDTH)))
-                shift = 0
-            runs[-1][2][shift] += weight
-        runs_g.append(runs)
-    runs = list(itertools.chain(*runs_g))
-    return RunMap(
-        first_g=firsts(runs_g),
-        from_i=integers(source for source, _, _ in runs),
-        to_i=integers(target for _, target, _ in runs),
-        weights_iv=np.array([weights_v for *_, weights_v in runs]).ravel(),
     )
 
 

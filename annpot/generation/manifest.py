@@ -16,7 +16,7 @@ from annpot.elements import SYMBOLS
 from annpot.errors import AnnpotError, FileFormatError, InputError
 from annpot.settings import Settings
 from annpot.structures.portions import iterate_portions
-from annpot.structures.sources import Source, SourceFile, find_files
+from annpot.structures.sources import Source, SourceFile, find_all_files
 from annpot.version import __version__
 
 FORMAT = "annpot parts"
@@ -157,7 +157,7 @@ def plan(settings: Settings, base: Path) -> tuple[Manifest, list[str]]:
         If there are no files, or one cannot be read.
     """
     sources = [Source(**dict(group)) for group in settings.structures]
-    files = [file for source in sources for file in find_files(source, base)]
+    files = find_all_files(sources, base)
     stamped = [_stamp(file) for file in files]
     wanted = min(LARGEST, sum(file.size for file in stamped) // MOST)
     wanted = max(wanted, ATOM_BYTES * settings.generate.batch_atoms)

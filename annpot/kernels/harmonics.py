@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from annpot.kernels.lanes import WIDTH, load, splat, store
+from annpot.kernels.lanes import WIDTH, load, splat, spread, store
 from annpot.kernels.radial import inline
 
 USUAL = 6
@@ -98,15 +98,15 @@ def _contract(u: Any, l_max: int, radial: Any, moments: Any, legendre: Any) -> A
         fv, fw = zero, zero
         for l in range(m, l_max + 1):  # noqa: E741
             i = l * l + l
-            plus, minus = (i + m) * stride, (i - m) * stride
+            plus, minus = i + m, i - m
             B, D, B_minus, D_minus = zero, zero, zero, zero
             for k in range(n):
                 p, s = load(phi, k * WIDTH), load(slopes, k * WIDTH)
-                B = B + moment_ki[plus + k] * p
-                D = D + moment_ki[plus + k] * s
+                moment = spread(moment_ki, k * stride + plus)
+                B, D = B + moment * p, D + moment * s
                 if m > 0:
-                    B_minus = B_minus + moment_ki[minus + k] * p
-                    D_minus = D_minus + moment_ki[minus + k] * s
+                    moment = spread(moment_ki, k * stride + minus)
+                    B_minus, D_minus = B_minus + moment * p, D_minus + moment * s
             q, dqdz = load(Q, (i + m) * WIDTH), load(dQdz, (i + m) * WIDTH)
             fv = fv + D * q
             dv = dv + B * dqdz
@@ -137,7 +137,7 @@ def contract_harmonics(
     radial
         Number of radial functions; the functions, and their slopes, in lanes.
     moments
-        Stride, and ``moment_k,lm`` at ``lm stride + k``.
+        Stride, and ``moment_k,lm`` at ``k stride + lm``.
     legendre
         From `set_legendre`.
     """

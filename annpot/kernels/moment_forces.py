@@ -12,7 +12,7 @@ from typing import Any
 from annpot.kernels.compilation import compiled
 from annpot.kernels.environment import clear, count_pairs, load_block
 from annpot.kernels.harmonics import USUAL, contract_harmonics, set_legendre
-from annpot.kernels.lanes import WIDTH, load, splat, store, total
+from annpot.kernels.lanes import WIDTH, load, splat, spread, store, total, where_first
 from annpot.kernels.moments import rows_of
 from annpot.kernels.radial import inline
 from annpot.kernels.recipe import set_radial
@@ -21,62 +21,71 @@ kernel = compiled(fastmath={"contract"}, nogil=True, _nrt=False)
 
 
 @inline
-def _add_rows(
-    l: int,  # noqa: E741
-    channels: Any,
-    stride: int,
-    first: int,
-    H: Any,
-    A: Any,
-    B: Any,
-) -> None:
-    """Add the products of the moments of degree ``l`` with a matrix of eight columns.
+def _degrees(v: int, l_max: int) -> Any:
+    """Return the degree l of the first of eight components lm from ``v`` on.
 
-    Two rows at a time, which share what they load: m = -l, then the other 2 l.
+    Then how far the two next degrees are, if there are any, and where they begin.
     """
-    start, stop, v = channels
-    m = l * l * stride
-    row = load(B, m + v)
-    for a in range(start, stop):
-        row = row + A[m + a] * load(H, first + (a - start) * stride)
-    store(B, m + v, row)
-    for m in range((l * l + 1) * stride, (l + 1) ** 2 * stride, 2 * stride):
-        row, next_row = load(B, m + v), load(B, m + stride + v)
-        for a in range(start, stop):
-            h = load(H, first + (a - start) * stride)
-            row = row + A[m + a] * h
-            next_row = next_row + A[m + stride + a] * h
-        store(B, m + v, row)
-        store(B, m + stride + v, next_row)
+    l = 0  # noqa: E741
+    while (l + 1) ** 2 <= v:
+        l += 1  # noqa: E741
+    steps = min(1, l_max - l), min(2, l_max - l)
+    return l, steps, ((l + 1) ** 2 - v, (l + 2) ** 2 - v)
 
 
 @inline
-def _set_matrices(
-    n_l: int, channels: Any, U: Any, first_U: int, H: Any, self_q: Any, q: int
+def _slopes_of_products(U: Any, i: int, degrees: Any) -> Any:
+    """Return ``dE/dU_ab,l`` for eight components lm, the first of which is ``U[i]``."""
+    _, (step, next_step), (second, third) = degrees
+    slopes = spread(U, i + step)
+    if third < WIDTH:
+        slopes = where_first(third, slopes, spread(U, i + next_step))
+    return where_first(second, spread(U, i), slopes)
+
+
+@inline
+def _set_gradient_of_block(
+    channels: Any, v: int, l_max: int, stride: int, U: Any, first_U: int, A: Any, B: Any
 ) -> None:
-    """Set ``dE/d(A_a,lm A_b,lm)`` of a block, a matrix for each l, and ``dE/dself``."""
-    start, stop, stride = channels
-    size = (stop - start) * stride
+    """Set ``dE/dA_a,lm = sum_b dE/dU_ab,l A_b,lm / 2`` of a block, a = b twice.
+
+    Of eight components lm from ``v`` on; ``B`` is zero before.
+    """
+    start, stop = channels
+    degrees = _degrees(v, l_max)
+    i = first_U + degrees[0]
     for a in range(start, stop):
-        for b in range(a, stop):
-            sum_l, twice = 0.0, 1.0 + (a == b)
-            at, across = (a - start) * stride + b, (b - start) * stride + a
-            for l in range(n_l):  # noqa: E741
-                h = 0.5 * U[first_U + q * n_l + l]
-                sum_l += h
-                H[l * size + at] = twice * h
-                H[l * size + across] = twice * h
-            self_q[q] = -sum_l
-            q += 1
+        A_a = load(A, a * stride + v)
+        slopes = _slopes_of_products(U, i, degrees)
+        sums = load(B, a * stride + v) + slopes * (A_a + A_a)
+        i += l_max + 1
+        for b in range(a + 1, stop):
+            slopes = _slopes_of_products(U, i, degrees)
+            i += l_max + 1
+            at = b * stride + v
+            sums = sums + slopes * load(A, at)
+            store(B, at, load(B, at) + slopes * A_a)
+        store(B, a * stride + v, 0.5 * sums)
 
 
-@kernel
+@inline
+def _set_self_gradient(n_products: int, n_l: int, U: Any, i: int, self_q: Any) -> None:
+    """Set ``dE/dself_q = -sum_l dE/dU_q,l / 2``."""
+    for q in range(n_products):
+        sum_l = 0.0
+        for l in range(n_l):  # noqa: E741
+            sum_l += U[i + l]
+        self_q[q] = -0.5 * sum_l
+        i += n_l
+
+
+@inline
 def _set_channel_gradient(
-    s: int, l_max: int, recipe: Any, work: Any, dEdG_f: Any, f: int, A: Any, own: Any
+    s: int, l_max: int, recipe: Any, work: Any, k: int, dEdG_f: Any, f: int, A: Any
 ) -> None:
-    """Set ``dE/dA`` in ``own.B`` and ``dE/dself`` in ``own.self_q`` of a member."""
-    B, self_q = own
-    stride, n_l = recipe.n_padded, l_max + 1
+    """Set the derivatives by the channels, and by their self terms, of a member."""
+    B, self_q = work.B_mi[k], work.self_mq[k]
+    stride, n_l = recipe.n_padded_lm, l_max + 1
     to = recipe.features_of_products
     U, first_U = work.U, 0
     if recipe.first_feature_s[s] >= 0:
@@ -85,21 +94,27 @@ def _set_channel_gradient(
         U[:] = 0.0
         for i in range(to.first_g[s], to.first_g[s + 1]):
             U[to.from_i[i]] += to.weight_i[i] * dEdG_f[f + to.to_i[i]]
-    B[: n_l * n_l * stride] = 0.0
+    B[:] = 0.0
     q = 0
     for block in range(recipe.block_si[s], recipe.block_si[s + 1]):
         start, stop = recipe.start_i[block], recipe.stop_i[block]
-        low = start // WIDTH * WIDTH
-        size = (stop - start) * stride
-        work.H[: n_l * size] = 0.0
-        if n_l == USUAL:  # a constant lets the compiler unroll
-            _set_matrices(USUAL, (start, stop, stride), U, first_U, work.H, self_q, q)
-        else:
-            _set_matrices(n_l, (start, stop, stride), U, first_U, work.H, self_q, q)
+        for v in range(0, n_l * n_l, WIDTH):
+            first = first_U + q * n_l
+            _set_gradient_of_block((start, stop), v, l_max, stride, U, first, A, B)
         q += (stop - start) * (stop - start + 1) // 2
-        for l in range(n_l):  # noqa: E741
-            for v in range(low, stop, WIDTH):
-                _add_rows(l, (start, stop, v), stride, l * size + v, work.H, A, B)
+    if n_l == USUAL:  # a constant lets the compiler unroll
+        _set_self_gradient(q, USUAL, U, first_U, self_q)
+    else:
+        _set_self_gradient(q, n_l, U, first_U, self_q)
+
+
+@kernel
+def _set_channel_gradients(
+    s: int, l_max: int, recipe: Any, work: Any, dEdG_kf: Any, f: int, A: Any
+) -> None:
+    """Set the same of all members: a call copies recipe and work, which takes time."""
+    for k in range(len(dEdG_kf)):
+        _set_channel_gradient(s, l_max, recipe, work, k, dEdG_kf[k], f, A)
 
 
 @inline
@@ -108,20 +123,18 @@ def _set_group_gradient(
 ) -> None:
     """Set the derivatives by the sums over neighbours of group ``g`` of a member."""
     two_k, moment_ki, square_i = work.two_mk[k], work.moment_mki[k], work.square_mi[k]
-    B, self_q = work.B_mi[k], work.self_mq[k]
+    B, self_q, stride = work.B_mi[k], work.self_mq[k], recipe.n_padded_lm
     two_k[:] = 0.0
     to = recipe.features_of_two
     for i in range(to.first_g[g], to.first_g[g + 1]):
         two_k[to.from_i[i]] += to.weight_i[i] * dEdG_f[f + to.to_i[i]]
-    stride = recipe.n_padded_three
-    moment_ki[: n_lm * stride] = 0.0
-    to = recipe.runs_of_channels
+    moment_ki[:] = 0.0
+    to = recipe.channels_of_moments
     for i in range(to.first_g[g], to.first_g[g + 1]):
-        weights, first, a = load(to.weights_iv, i * WIDTH), to.from_i[i], to.to_i[i]
-        for m in range(n_lm):
-            sums = load(moment_ki, m * stride + first)
-            sums = sums + weights * load(B, m * recipe.n_padded + a)
-            store(moment_ki, m * stride + first, sums)
+        weight, first, a = to.weight_i[i], to.from_i[i] * stride, to.to_i[i] * stride
+        for v in range(0, n_lm, WIDTH):
+            sums = load(moment_ki, first + v) + weight * load(B, a + v)
+            store(moment_ki, first + v, sums)
     square_i[:] = 0.0
     to = recipe.selves_of_squares
     for i in range(to.first_g[g], to.first_g[g + 1]):
@@ -162,18 +175,18 @@ def _pair_gradient(
     if parts[0]:
         two_k = work.two_mk[k]
         for i in range(recipe.n_two_g[g]):
-            dEdr = dEdr + two_k[i] * load(work.two, i * WIDTH)
+            dEdr = dEdr + spread(two_k, i) * load(work.two, i * WIDTH)
     if parts[1]:
         along, (dx, dy, dz) = contract_harmonics(
             block[0],
             l_max,
             (recipe.n_three_g[g], work.phi, work.slopes),
-            (recipe.n_padded_three, work.moment_mki[k]),
+            (recipe.n_padded_lm, work.moment_mki[k]),
             (work.Y, work.Ydot),
         )
         square_i = work.square_mi[k]
         for i in range(recipe.first_square_g[g + 1] - recipe.first_square_g[g]):
-            along = along + square_i[i] * load(work.squares, i * WIDTH)
+            along = along + spread(square_i, i) * load(work.squares, i * WIDTH)
         gx, gy, gz = r_inverse * dx, r_inverse * dy, r_inverse * dz
         dEdr = dEdr + (along - (x * gx + y * gy + z * gz))
     return gx + dEdr * x, gy + dEdr * y, gz + dEdr * z
@@ -301,11 +314,8 @@ def add_forces(
         for n in range(chunk_ki[i, 0], chunk_ki[i, 1]):
             s, f = neighbours.species_n[n], feature_n[n]
             l_max = recipe.l_max_s[s]
+            _set_channel_gradients(s, l_max, recipe, work, dEdG_kf, f, A_ni[n])
             for k in range(len(dEdG_kf)):
-                own = work.B_mi[k], work.self_mq[k]
-                _set_channel_gradient(
-                    s, l_max, recipe, work, dEdG_kf[k], f, A_ni[n], own
-                )
                 clear(work.own_mi[k], 3)
                 clear(work.virial_mi[k], 9)
             _add_forces_of_atom(

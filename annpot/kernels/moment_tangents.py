@@ -154,7 +154,7 @@ def add_tangents(
             l_max = recipe.l_max_s[s]
             n_lm = (l_max + 1) ** 2
             work.self_q[:] = 0.0
-            work.Adot[: n_lm * recipe.n_padded] = 0.0
+            work.Adot[:] = 0.0
             for t in range(neighbours.n_species):
                 g = s * neighbours.n_species + t
                 pairs = count_pairs(neighbours, recipe, n, g, t)

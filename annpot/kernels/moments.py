@@ -28,7 +28,7 @@ from typing import Any
 from annpot.kernels.compilation import compiled
 from annpot.kernels.environment import clear, count_pairs, load_block
 from annpot.kernels.harmonics import set_harmonics
-from annpot.kernels.lanes import WIDTH, load, splat, store, totals
+from annpot.kernels.lanes import WIDTH, load, splat, spread, store, totals
 from annpot.kernels.radial import inline
 from annpot.kernels.recipe import set_radial
 
@@ -100,18 +100,28 @@ def add_group(
     for i in range(to.first_g[g], to.first_g[g + 1]):
         weight, first, a = to.weight_i[i], to.from_i[i] * n_lm, to.to_i[i]
         for m in range(n_lm):
-            A[m * recipe.n_padded + a] += weight * work.moment_ki[first + m]
+            A[a * recipe.n_padded_lm + m] += weight * work.moment_ki[first + m]
     to = recipe.selves_of_squares
     for i in range(to.first_g[g], to.first_g[g + 1]):
         work.self_q[to.to_i[i]] += to.weight_i[i] * work.square_i[to.from_i[i]]
 
 
 @inline
-def _row_of_product(A: Any, B: Any, a: int, degree: int, v: int, stride: int) -> Any:
+def _set_columns(n_channels: int, n_lm: int, recipe: Any, A: Any, columns: Any) -> None:
+    """Set the moments so that those of all channels for the same lm lie together."""
+    for a in range(n_channels):
+        for m in range(n_lm):
+            columns[m * recipe.n_padded + a] = A[a * recipe.n_padded_lm + m]
+
+
+@inline
+def _row_of_product(
+    degree: int, A: Any, first: int, columns: Any, stride: int, v: int
+) -> Any:
     """Return ``sum_m A_a,lm B_b,lm`` for eight channels b from ``v`` on."""
     row = splat(0.0)
     for m in range(degree**2, (degree + 1) ** 2):
-        row = row + A[m * stride + a] * load(B, m * stride + v)
+        row = row + spread(A, first + m) * load(columns, m * stride + v)
     return row
 
 
@@ -123,15 +133,21 @@ def set_products(
 
     With ``both`` those of B and A are added: the tangents if B is that of A.
     """
-    q, stride = 0, recipe.n_padded
+    q, stride, columns = 0, recipe.n_padded, work.columns
+    n_channels, n_lm = recipe.n_channels_s[s], (l_max + 1) ** 2
+    _set_columns(n_channels, n_lm, recipe, B, columns)
+    if both:
+        _set_columns(n_channels, n_lm, recipe, A, work.more_columns)
     for block in range(recipe.block_si[s], recipe.block_si[s + 1]):
         start, stop = recipe.start_i[block], recipe.stop_i[block]
         for a in range(start, stop):
+            first = a * recipe.n_padded_lm
             for l in range(l_max + 1):  # noqa: E741
                 for v in range(a // WIDTH * WIDTH, stop, WIDTH):
-                    row = _row_of_product(A, B, a, l, v, stride)
+                    row = _row_of_product(l, A, first, columns, stride, v)
                     if both:
-                        row = row + _row_of_product(B, A, a, l, v, stride)
+                        more = work.more_columns
+                        row = row + _row_of_product(l, B, first, more, stride, v)
                     store(work.row, v, row)
                 for b in range(a, stop):
                     U = work.row[b] - work.self_q[q + b - a]
@@ -166,7 +182,7 @@ def add_features(
     G_f
         All features; those of atom n from ``feature_n[n]`` on.
     A_ni
-        Zeros, for the moments in all channels: ``A_a,lm`` at ``lm n_padded + a``.
+        Zeros, for the moments in all channels: ``A_a,lm`` at ``a n_padded_lm + lm``.
     """
     for k in range(len(chunk_ki)):
         for n in range(chunk_ki[k, 0], chunk_ki[k, 1]):

@@ -54,18 +54,6 @@ class SparseMap(NamedTuple):
     weight_i: Array
 
 
-class RunMap(NamedTuple):
-    """The same map, eight entries at a time.
-
-    ``target[to_i + v] += weights_iv[v] source[from_i + v]``, v = 0 .. 7.
-    """
-
-    first_g: Integers
-    from_i: Integers
-    to_i: Integers
-    weights_iv: Array
-
-
 class Recipe(NamedTuple):
     """What is computed; see `annpot.kernels.moments`."""
 
@@ -87,16 +75,15 @@ class Recipe(NamedTuple):
     start_i: Integers
     stop_i: Integers
     """First channel of each block, counted within s, and the one behind its last."""
+    n_channels_s: Integers
     n_padded: int
-    """Stride of the channels: the largest number of them, up to a multiple of 8."""
+    """The largest number of channels, up to a multiple of 8."""
+    n_padded_lm: int
+    """The largest number of components lm, up to a multiple of 8."""
     features_of_two: SparseMap
     """From two-body sums to features."""
     channels_of_moments: SparseMap
     """From moment functions to channels."""
-    runs_of_channels: RunMap
-    """The same."""
-    n_padded_three: int
-    """Stride of moment functions: the largest number, up to a multiple of 8."""
     first_square_g: Integers
     square_ik: Integers
     """Pairs of moment functions whose products are summed over neighbours."""
@@ -144,7 +131,8 @@ class Workspace(NamedTuple):
     square_i: Array
     self_q: Array
     U: Array
-    H: Array
+    columns: Array
+    more_columns: Array
     Adot: Array
     row: Array
     block: Array
@@ -169,12 +157,12 @@ def make_workspace(recipe: Recipe, n_members: int = 1) -> Workspace:
     l_max = int(recipe.l_max_s.max())
     n_lm = (l_max + 1) ** 2
     n_squares = int(np.diff(recipe.first_square_g).max())
-    n_products = n_channels = 0
+    n_channels = int(recipe.n_channels_s.max())
+    n_products = 0
     for s in range(len(recipe.l_max_s)):
         blocks = slice(*recipe.block_si[s : s + 2])
         sizes = recipe.stop_i[blocks] - recipe.start_i[blocks]
         n_products = max(n_products, int((sizes * (sizes + 1) // 2).sum()))
-        n_channels = max(n_channels, int(sizes.sum()))
 
     def lanes(count: int) -> Array:
         return aligned_zeros(-(-count // WIDTH) * WIDTH * WIDTH)
@@ -199,15 +187,16 @@ def make_workspace(recipe: Recipe, n_members: int = 1) -> Workspace:
         square_i=numbers(n_squares),
         self_q=numbers(n_products),
         U=numbers(n_products * (l_max + 1)),
-        H=numbers((l_max + 1) * n_channels * recipe.n_padded),
-        Adot=numbers(n_lm * recipe.n_padded),
+        columns=numbers(n_lm * recipe.n_padded),
+        more_columns=numbers(n_lm * recipe.n_padded),
+        Adot=numbers(n_channels * recipe.n_padded_lm),
         row=numbers(recipe.n_padded),
         block=aligned_zeros(3 * WIDTH),
         two_mk=rows(n_two),
-        moment_mki=rows((n_lm + 1) * recipe.n_padded_three),
+        moment_mki=rows(n_three * recipe.n_padded_lm),
         square_mi=rows(n_squares),
         self_mq=rows(n_products),
-        B_mi=rows((n_lm + 1) * recipe.n_padded),
+        B_mi=rows(n_channels * recipe.n_padded_lm),
         own_mi=rows(3 * WIDTH),
         virial_mi=rows(9 * WIDTH),
         nothing_cc=np.zeros((0, 3)),

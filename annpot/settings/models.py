@@ -179,8 +179,9 @@ class TrainSettings(Section):
     time_limit: Annotated[Positive | None, as_seconds] = Field(
         default=None, examples=["1h30m"]
     )
-    """Time after which to stop, in seconds or as '90s', '3m', '1h30m', '2d', counted
-    anew by a job that goes on; null: never."""
+    """Time of training after which to keep the potential so far, in seconds or as
+    '90s', '3m', '1h30m', '2d'; 'annpot train --resume' goes on, for the same time
+    again; null: never."""
     memory: Annotated[Bytes | None, as_bytes] = Field(default=None, examples=["8G"])
     """Most memory that the process may use, with MPI all ranks of a machine together,
     in bytes or e.g. 8G or 500MiB; what does not fit is computed again in each epoch;

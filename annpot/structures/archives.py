@@ -23,6 +23,8 @@ USUAL_FILE, USUAL_PACKING = 1 << 26, 100
 kind packs 3 to 20 times smaller, a bomb 1000 times."""
 LARGEST_HEADER = 1 << 15
 """Bytes of a name or other header in an archive, which is read as a whole."""
+START_BYTES = 1 << 12
+"""From which formats are recognised."""
 MAX_MEMBERS = 1_000_000
 """Of an archive: a small packed one can hold billions of empty ones."""
 
@@ -51,6 +53,14 @@ def is_archive(path: Path) -> bool:
 def is_xsf(name: str) -> bool:
     """Return whether ``name`` is that of an XSF file, perhaps a compressed one."""
     return name.lower().endswith(XSF_SUFFIXES)
+
+
+def name_unpacked(path: Path) -> str:
+    """Return the name of a file in lower case, without the suffix of a packing."""
+    name = path.name.lower()
+    for suffix in PACKED:
+        name = name.removesuffix(suffix)
+    return name
 
 
 def read_content(path: Path) -> bytes:
@@ -112,7 +122,7 @@ def open_content(path: Path) -> Iterator[BinaryIO]:
             yield file
 
 
-def read_start(path: Path, n_bytes: int) -> bytes:
+def read_start(path: Path) -> bytes:
     """Return the first bytes of the file ``path``, uncompressed; none if there is none.
 
     What is wrong with a file is told when it is read as a whole.
@@ -122,7 +132,7 @@ def read_start(path: Path, n_bytes: int) -> bytes:
     opener = OPENERS.get(path.suffix.lower())
     try:
         with open(path, "rb") if opener is None else opener(path) as file:
-            return file.read(n_bytes)
+            return file.read(START_BYTES)
     except DAMAGE:
         return b""
 

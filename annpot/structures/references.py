@@ -9,7 +9,7 @@ import numpy as np
 
 from annpot.errors import StructureError
 from annpot.structures.archives import PACKED
-from annpot.structures.structure import Array, Structure
+from annpot.structures.structure import VOIGT, Array, Structure
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -26,7 +26,8 @@ ASYMMETRY = 0.01
 """A stress may be as asymmetric, relative to its largest component."""
 RUNNER_SUFFIXES = tuple(f".data{packed}" for packed in ("", *PACKED))
 """Of the files that RuNNer and n2p2 read, which are called input.data."""
-VOIGT = ((0, 1, 2, 1, 0, 0), (0, 1, 2, 2, 2, 1))
+COMPONENTS = tuple(zip(*VOIGT, strict=True))
+"""Rows and columns of a matrix in Voigt order."""
 
 
 def find_energy(atoms: Atoms, label: str) -> float | None:
@@ -151,7 +152,7 @@ def _voigt(key: str, value: Any, label: str) -> Array:
             f"{label}: {key} is not symmetric, expected a symmetric one"
         )
     symmetric = 0.5 * (matrix + matrix.T)
-    return symmetric[VOIGT]
+    return symmetric[COMPONENTS]
 
 
 def _volume(atoms: Atoms, label: str) -> float:

@@ -24,8 +24,8 @@ import numpy as np
 
 from annpot.errors import StructureError, did_you_mean
 from annpot.kernels.number_rows import count_rows
-from annpot.structures.archives import PACKED, read_start
-from annpot.structures.lines import Lines, show
+from annpot.structures.archives import name_unpacked, read_start
+from annpot.structures.lines import BYTE_ORDER_MARK, Lines, show
 from annpot.structures.structure import Array, Structure
 from annpot.structures.tables import SYMBOL_OF_CODE, find_symbol, read_rows
 from annpot.units import Units
@@ -44,12 +44,9 @@ def is_runner(path: Path) -> bool:
 
     That is: ``input.data``, or the first word of the file is ``begin``.
     """
-    name = path.name.lower()
-    for suffix in PACKED:
-        name = name.removesuffix(suffix)
-    if name == "input.data":
+    if name_unpacked(path) == "input.data":
         return True
-    start = read_start(path, 4096).removeprefix(b"\xef\xbb\xbf")
+    start = read_start(path).removeprefix(BYTE_ORDER_MARK)
     return start.split(None, 1)[:1] == [b"begin"]
 
 

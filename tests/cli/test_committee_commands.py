@@ -109,9 +109,33 @@ def test_info_tells_and_verifies_the_members(committee):
     assert "test vectors are reproduced" in result.stderr
     assert "kind: committee" in result.stdout
     assert "n_members: 3" in result.stdout
-    assert result.stdout.count("    networks:") == 3
+    lines = result.stdout.splitlines()
+    first = lines.index("members:")
+    assert lines[first + 1 : first + 5] == [
+        *("  member 0", "  member 1", "  member 2"),
+        "each member:",
+    ]
+    assert lines.count("  networks:") == 1
     told = json.loads(run("info", "--json", committee).stdout)
     assert [member["species"] for member in told["members"]] == [["Ti", "O"]] * 3
+
+
+def test_info_tells_in_a_line_what_is_a_members_own(members, tmp_path):
+    one = members[0]
+    other = replace(
+        one,
+        provenance=one.provenance | {"settings": {"seed": 5}, "notes": [*range(20)]},
+        test_vectors=None,
+    )
+    Committee((one, other)).save(tmp_path / "c.h5")
+    lines = run("info", tmp_path / "c.h5").stdout.splitlines()
+    first, second = lines[lines.index("members:") + 1 :][:2]
+    assert first.startswith("  member 0, n_test_vectors 3, provenance.settings.input ")
+    assert "provenance.settings.seed 0" in first
+    assert second == (
+        "  member 1, n_test_vectors 0, provenance.settings.seed 5, "
+        "provenance.notes 20 entries"
+    )
 
 
 @pytest.mark.parametrize(

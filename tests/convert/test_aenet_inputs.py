@@ -17,7 +17,6 @@ from annpot.convert.aenet.stp import read_stp
 from annpot.descriptors.building import make_descriptor
 from annpot.descriptors.symmetry_functions import SymmetryFunction
 from annpot.errors import FileFormatError
-from annpot.pairs import find_pairs
 from annpot.settings import (
     ChebyshevSettings,
     StructureGroup,
@@ -206,7 +205,7 @@ def test_features_are_those_of_aenet(folder, kind, file):
     descriptor = make_descriptor(settings.descriptor, tuple(settings.species))
     names, expected = aenet_files.read_features(DATA / file)
     batch = stack(aenet_files.read_structures(names), descriptor.species)
-    features = descriptor.compute_features(batch, find_pairs(batch, descriptor.cutoffs))
+    features = descriptor.compute_features(batch)
     rows = [G_f for atoms in expected for _, G_f in atoms]
     assert batch.n_atoms == len(rows) == 621
     for s, (atoms, found_nf) in enumerate(

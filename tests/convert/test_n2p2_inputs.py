@@ -14,7 +14,6 @@ from annpot.convert.n2p2.inputs import convert_n2p2_input, is_input_nn
 from annpot.descriptors.building import make_descriptor
 from annpot.errors import FileFormatError
 from annpot.generation.generating import generate
-from annpot.pairs import find_pairs
 from annpot.settings import StructureGroup, load_settings, read_settings
 from annpot.structures.reading import read_structures
 from annpot.structures.structure import stack
@@ -94,7 +93,7 @@ def test_features_are_those_of_n2p2(tmp_path, case, units):
         tmp_path / "input.data", format=group.format, units=group.units
     )
     batch = stack(list(structures), descriptor.species)
-    features = descriptor.compute_features(batch, find_pairs(batch, descriptor.cutoffs))
+    features = descriptor.compute_features(batch)
     predictions = n2p2_files.read_predictions(CASES[case]["reference.txt"])
     expected_n = [G_f for prediction in predictions for G_f in prediction.G_n]
     tolerance = 1e-9 if "p4" in case else 1e-10

@@ -511,7 +511,7 @@ def test_many_identical_atoms_are_found_at_once():
         checks.check_structure(make(np.ones((30_000, 3)), cell=40.0))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.integers(0, 2**32), st.sampled_from([0.1, 0.5, 2.0]))
 def test_close_pairs_agree_with_all_images(seed, height):
     rng = np.random.default_rng(seed)
