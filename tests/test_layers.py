@@ -37,7 +37,7 @@ LAYERS = """
     requests
     checkpoints trainer minimisation training
     generation
-    explanation prediction description status
+    explanation prediction description finished status
     watching calculator
     checks
     convert

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -155,6 +156,8 @@ def basis(
     FILE is a potential, a fingerprint set or a settings file, by default in.yaml.
     """
     pictures.check(output, [file])
+    if math.isnan(distance):
+        raise InputError("--distance nan: expected a number of angstrom")
 
     from annpot.cli import report
     from annpot.plotting.basis import figure_of_basis

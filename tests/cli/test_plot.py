@@ -202,6 +202,12 @@ WRONG = {
         2,
         "--distance 7: no feature sees neighbours so far away",
     ),
+    "distance that is no number": (
+        nothing,
+        "basis potential.h5 --distance nan",
+        2,
+        "--distance nan: expected a number of angstrom",
+    ),
     "set of a potential": (
         nothing,
         "basis potential.h5 --set descriptor.radial.order=3",
