@@ -124,18 +124,32 @@ def train(
     potential = Committee(members) if len(members) > 1 else members[0]
     small = small_structures(problem.training.targets.batch)
     del problem  # what is kept of shards
-    try:
-        table = error_table(potential, fingerprints, parts, ranks)
-        if isinstance(potential, Committee):
-            potential = calibrate(potential, fingerprints, parts.validation, ranks)
-    except KeyboardInterrupt:  # a second one: no table, but the potential
-        if ranks.size > 1:  # the others wait for this one
-            raise
-        table = []
+    potential, table = _evaluate(potential, fingerprints, parts, ranks)
     provenance = _provenance(fingerprints, settings, parts, progress, table)
     potential = _describe(potential, provenance, small)
     best = [epoch for epoch, _ in progress.kept]
     return Result(potential, best, progress.n_epochs, progress.reason, table)
+
+
+def _evaluate(
+    potential: Potential | Committee,
+    fingerprints: FingerprintSet,
+    parts: Split,
+    ranks: Ranks,
+) -> tuple[Potential | Committee, list[Row]]:
+    """Return the potential, a committee calibrated, and its errors.
+
+    Another Ctrl-C leaves these out.
+    """
+    try:
+        table = error_table(potential, fingerprints, parts, ranks)
+        if isinstance(potential, Committee):
+            return calibrate(potential, fingerprints, parts.validation, ranks), table
+    except KeyboardInterrupt:
+        if ranks.size > 1:  # the others wait for this one
+            raise
+        return potential, []
+    return potential, table
 
 
 def _assemble_members(
