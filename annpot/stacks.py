@@ -3,7 +3,7 @@
 A potential is a stack of one. First layers that see the same scaled features lie side
 by side in one matrix product, blocks of atoms stay in the processor's cache, and one
 pass over the pairs gives the forces of all. A member differs from the same potential
-alone at most by the rounding of a wider matrix product.
+alone at most by rounding.
 """
 
 from __future__ import annotations
