@@ -14,7 +14,8 @@ import numpy as np
 
 from annpot.errors import FileFormatError
 from annpot.networks import Network, average
-from annpot.potential import Potential, SpeciesModel
+from annpot.potential import Potential
+from annpot.potential_parts import SpeciesModel
 from annpot.structures.structure import Array
 
 

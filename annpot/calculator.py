@@ -220,12 +220,11 @@ class Calculator(AseCalculator):  # type: ignore[misc]
 
 def _check_knowledge(potential: Predictor, rules: Rules) -> None:
     """Check that there is something to judge by, if much depends on it."""
-    known = all(model.domain is not None for model in potential.guard.models)
-    wanted = {"save", "stop"}.intersection(rules.actions.values())
-    if wanted and not known:
+    wanted = sorted({"save", "stop"}.intersection(rules.actions.values()))
+    if wanted and potential.guard.domains is None:
         raise AnnpotError(
             f"on_extrapolation: the potential does not know its training data, so "
-            f"'{wanted.pop()}' would never happen: expected 'ignore' or 'warn'"
+            f"'{wanted[0]}' would never happen: expected 'ignore' or 'warn'"
         )
 
 

@@ -246,10 +246,7 @@ class Committee:
     @cached_property
     def _guard(self) -> int:
         """The first member that knows its training data; 0 if none does."""
-        known = [
-            all(model.domain is not None for model in member.models)
-            for member in self.members
-        ]
+        known = [member.domains is not None for member in self.members]
         return known.index(True) if True in known else 0
 
     def _numbers_of(self, species: tuple[str, ...]) -> list[int]:
@@ -265,8 +262,7 @@ class Committee:
     ) -> Features:
         if descriptor.species != self.species:
             # pairs are sorted by the numbers of the species: these need their own
-            batch = batch.with_species(descriptor.species)
-            neighbours = find_pairs(batch, descriptor.cutoffs)
+            return descriptor.compute_features(batch.with_species(descriptor.species))
         return descriptor.compute_features(batch, neighbours)
 
 

@@ -94,9 +94,7 @@ def _describe_set(path: Path) -> dict[str, Any]:
             if name
         },
         "descriptor": fingerprints.descriptor.to_dict(),
-        "n_features": _by_species(
-            batch.species, fingerprints.descriptor.n_features_s.tolist()
-        ),
+        "n_features": fingerprints.descriptor.n_features,
     }
 
 

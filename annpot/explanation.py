@@ -125,23 +125,22 @@ class Explainer:
         provenance = _find_provenance(guard)
         chosen_s = _find_training(provenance, len(self._files), file.filename)
         first_st = self._count(len(guard.species))
+        whitenings = guard.whitenings
+        assert whitenings is not None
         features = reading.read_group(file, container.FEATURES)
+        sizes = guard.descriptor.n_features
         self._rows_s = [
             _Rows(
-                reading.read_dataset(features, symbol, (first_st[-1, s], n_features)),
-                model.domain.whitening,
+                reading.read_dataset(
+                    features, symbol, (first_st[-1, s], sizes[symbol])
+                ),
+                whitening,
                 first_st[:, s],
                 chosen_s,
             )
-            for s, (symbol, model, n_features) in enumerate(
-                zip(
-                    guard.species,
-                    guard.models,
-                    map(int, guard.descriptor.n_features_s),
-                    strict=True,
-                )
+            for s, (symbol, whitening) in enumerate(
+                zip(guard.species, whitenings, strict=True)
             )
-            if model.domain is not None and model.domain.whitening is not None
         ]
         self._lengths: dict[int, Array] = {}
 
@@ -275,10 +274,7 @@ def _find_origin(guard: Potential, potential: Path) -> tuple[str, str]:
     origin = _find_provenance(guard).get("set")
     values = origin if isinstance(origin, dict) else {}
     name, sha256 = values.get("file"), values.get("sha256")
-    whitened = all(
-        model.domain is not None and model.domain.whitening is not None
-        for model in guard.models
-    )
+    whitened = guard.whitenings is not None
     if not (whitened and isinstance(name, str) and isinstance(sha256, str)):
         raise FileFormatError(
             f"'{potential}' does not say what it was trained on, as those of other "

@@ -106,10 +106,8 @@ def read_statistics(group: h5py.Group, n_features: int) -> Statistics:
 def read_all_statistics(group: h5py.Group, descriptor: Descriptor) -> list[Statistics]:
     """Return the statistics of each species, in the order of the descriptor."""
     return [
-        read_statistics(reading.read_group(group, symbol), int(n_features))
-        for symbol, n_features in zip(
-            descriptor.species, descriptor.n_features_s, strict=True
-        )
+        read_statistics(reading.read_group(group, symbol), n_features)
+        for symbol, n_features in descriptor.n_features.items()
     ]
 
 
@@ -268,8 +266,6 @@ def load_features(path: Path) -> list[Array]:
         descriptor = read_descriptor(file)
         group = reading.read_group(file, container.FEATURES)
         return [
-            reading.read_array(group, symbol, (None, int(n_features)))
-            for symbol, n_features in zip(
-                descriptor.species, descriptor.n_features_s, strict=True
-            )
+            reading.read_array(group, symbol, (None, n_features))
+            for symbol, n_features in descriptor.n_features.items()
         ]

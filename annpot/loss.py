@@ -38,8 +38,8 @@ class Pass:
 class Loss:
     """Loss and gradient for one set of structures as functions of the weights.
 
-    The weights of all networks form one vector; those of rank 0 count. All ranks get
-    the same results.
+    The weights of all networks form one vector. All ranks are asked together, with the
+    same weights; what rank 0 finds counts, others may round differently.
     """
 
     model: Model
@@ -62,7 +62,6 @@ class Loss:
 
         Forces are not computed if nothing but energies is fitted.
         """
-        weights_w = self._agree(weights_w)
         weighted = self.model.weigh(weights_w)
 
         def visit(shard: Shard) -> Array:
@@ -78,7 +77,7 @@ class Loss:
 
     def measure(self, weights_w: Array) -> tuple[float, Errors]:
         """Return the loss without the term of the weights, and the errors."""
-        weighted = self.model.weigh(self._agree(weights_w))
+        weighted = self.model.weigh(weights_w)
 
         def visit(shard: Shard) -> Array:
             run = self._forward(weighted, shard)
@@ -96,7 +95,6 @@ class Loss:
         Scaled such that the mean over shares of equal size is the loss. Structures
         of shards that are not ready are prepared alone.
         """
-        weights_w = self._agree(weights_w)
         weighted = self.model.weigh(weights_w)
         share = len(structures) / self.n_structures
 
@@ -124,11 +122,6 @@ class Loss:
             if len(chosen):
                 found.append((self.shards[k], chosen))
         return found
-
-    def _agree(self, weights_w: Array) -> Array:
-        """Return the weights of rank 0: processors of other kinds round differently."""
-        data = np.asarray(weights_w, dtype=np.float64).tobytes()
-        return np.frombuffer(self.ranks.broadcast(data))
 
     def _regularise(
         self, weights_w: Array, loss: float, gradient: Array

@@ -71,11 +71,7 @@ def pose(
         If the set and the settings do not allow a fit.
     """
     descriptor = fingerprints.descriptor
-    training, shift = _training_targets(fingerprints, parts.train, settings)
-    scale = _energy_scale(training)
-    sets = [training]
-    if len(parts.validation):
-        sets.append(_targets(fingerprints, parts.validation, shift, settings))
+    sets, shift = _find_targets(fingerprints, parts, settings)
     weights = LossWeights(
         settings.energy_weight,
         settings.force_weight,
@@ -88,12 +84,11 @@ def pose(
     virials = any(objective.with_stress for objective in objectives)
     caching = CachingDescriptor(descriptor.parts, strains=virials)
     shards_of, sizes = _cut(fingerprints, caching, sets, networks, forces, ranks)
-    rest = memory.resident() + LATER_BYTES + OBJECT_BYTES * len(sizes)
-    rest += max(_distance_bytes(training), _optimiser_bytes(settings, networks))
     budget = memory.budget(settings.memory, ranks.local_size)
-    room = budget.bytes - rest
-    at_once = count_visits(sizes, room, thread_count())
-    ledger = Ledger(sizes, room, forces=forces, at_once=at_once)
+    rest = _count_rest(sets[0], len(sizes), settings, networks)
+    at_once = count_visits(sizes, budget.bytes - rest, thread_count())
+    ledger = Ledger(sizes, budget.bytes - rest, forces=forces, at_once=at_once)
+    scale = _energy_scale(sets[0])
 
     def make_model(statistics: Sequence[Statistics]) -> Model:
         scalings = [_fit_scaling(found, settings, ranks) for found in statistics]
@@ -101,31 +96,50 @@ def pose(
 
     prepared = prepare(caching, shards_of, ledger, make_model, ranks)
     losses = [
-        Loss(prepared.model, objective, targets, shards, ranks, at_once)
-        for objective, targets, shards in zip(
-            objectives, sets, prepared.shards_of, strict=True
-        )
+        Loss(prepared.model, *terms, ranks, at_once)
+        for terms in zip(objectives, sets, prepared.shards_of, strict=True)
     ]
-    tally = ranks.total([np.array(list(ledger.tally().values()), dtype=float)])
-    expected = np.array([max(memory.peak(), rest + ledger.peak())])
-    plan = MemoryPlan(
-        budget=budget,
-        n_shards=int(ranks.total([np.array([len(sizes)])])[0]),
-        kept={
-            name: (int(n), n_bytes)
-            for name, (n, n_bytes) in zip(ledger.tally(), tally, strict=True)
-        },
-        forces=forces,
-        derivatives=bool(caching.caches),
-        expected=float(ranks.maximum(expected)[0]),
-    )
     return Problem(
         losses[0],
         losses[1] if losses[1:] else None,
         shift,
         prepared.domains,
         prepared.shortest_st,
-        plan,
+        _plan(ledger, budget, rest, caching, ranks),
+    )
+
+
+def _count_rest(
+    training: Targets, n_shards: int, settings: TrainSettings, networks: list[Network]
+) -> float:
+    """Return the bytes that the process needs beside shards and visits to them."""
+    # before the optimiser begins, limits are fitted to the distances of all atoms
+    distances = 8 * DISTANCE_COPIES * training.batch.n_atoms
+    work = max(distances, _optimiser_bytes(settings, networks))
+    return memory.resident() + LATER_BYTES + OBJECT_BYTES * n_shards + work
+
+
+def _plan(
+    ledger: Ledger,
+    budget: memory.Budget,
+    rest: float,
+    caching: CachingDescriptor,
+    ranks: Ranks,
+) -> MemoryPlan:
+    """Return what all ranks keep, and the peak of the one that needs most."""
+    names, counts = zip(*ledger.tally().items(), strict=True)
+    rows = ranks.total([np.array(counts, dtype=float)]).tolist()
+    expected = np.array([max(memory.peak(), rest + ledger.peak())])
+    return MemoryPlan(
+        budget=budget,
+        n_shards=int(ranks.total([np.array([len(ledger.sizes)])])[0]),
+        kept={
+            name: (int(n), n_bytes)
+            for name, (n, n_bytes) in zip(names, rows, strict=True)
+        },
+        forces=ledger.forces,
+        derivatives=bool(caching.caches),
+        expected=float(ranks.maximum(expected)[0]),
     )
 
 
@@ -167,20 +181,19 @@ def _optimiser_bytes(settings: TrainSettings, networks: Sequence[Network]) -> in
     return 8 * (n_vectors + 8 * thread_count()) * n_weights
 
 
-def _distance_bytes(training: Targets) -> int:
-    """Return what the distances of all atoms need, while limits are fitted to them."""
-    return 8 * DISTANCE_COPIES * training.batch.n_atoms
-
-
-def _training_targets(
-    fingerprints: FingerprintSet, structures: Integers, settings: TrainSettings
-) -> tuple[Targets, float]:
-    """Return what is trained on, and the shift of the energies."""
-    batch = fingerprints.batch.take(structures)
+def _find_targets(
+    fingerprints: FingerprintSet, parts: Split, settings: TrainSettings
+) -> tuple[list[Targets], float]:
+    """Return what is trained on, and validated with if there is that, and the shift."""
+    batch = fingerprints.batch.take(parts.train)
     _check_species(fingerprints, batch)
-    known = references(fingerprints, structures)
+    known = references(fingerprints, parts.train)
     shift = float(np.mean(known.E_s / batch.atoms_s))
-    return _targets(fingerprints, structures, shift, settings), shift
+    return [
+        _targets(fingerprints, structures, shift, settings)
+        for structures in (parts.train, parts.validation)
+        if len(structures)
+    ], shift
 
 
 def _targets(
@@ -245,9 +258,7 @@ def _initial_networks(
     descriptor: Descriptor, settings: TrainSettings, rng: np.random.Generator
 ) -> list[Network]:
     networks = []
-    for symbol, n_features in zip(
-        descriptor.species, descriptor.n_features_s, strict=True
-    ):
+    for symbol, n_features in descriptor.n_features.items():
         hidden = settings.hidden
         if isinstance(hidden, Mapping):
             if symbol not in hidden:
@@ -257,7 +268,7 @@ def _initial_networks(
                     f"{', '.join(descriptor.species)}",
                 )
             hidden = hidden[symbol]
-        sizes = (int(n_features), *hidden, 1)
+        sizes = (n_features, *hidden, 1)
         networks.append(initial_network(sizes, settings.activation, rng))
     return networks
 

@@ -29,7 +29,7 @@ class Prediction:
     """Total energy, eV."""
     atomic_energies: Array
     """They sum to the energy, eV."""
-    forces_nc: Array | None
+    forces_nc: Array
     """eV/angstrom."""
     stress_v: Array | None
     """eV/angstrom^3, Voigt order, ASE's sign; ``None`` if not periodic throughout."""
@@ -64,7 +64,6 @@ def predict(
     predictor: Predictor,
     structures: Iterable[Structure],
     *,
-    forces: bool = True,
     stress: bool = False,
     batch_atoms: int = 20000,
     details: bool = False,
@@ -88,7 +87,7 @@ def predict(
     """
 
     def predict_batch(structures: list[Structure]) -> Iterator[Prediction]:
-        return _predict_batch(predictor, structures, forces, stress, details, explain)
+        return _predict_batch(predictor, structures, stress, details, explain)
 
     batch: list[Structure] = []
     size = 0
@@ -112,13 +111,13 @@ def predict(
 def _predict_batch(
     predictor: Predictor,
     structures: list[Structure],
-    forces: bool,
     stress: bool,
     details: bool,
     explain: Explain | None,
 ) -> Iterator[Prediction]:
     batch = stack(structures, predictor.species)
-    result = predictor.evaluate(batch, forces=forces, stress=stress)
+    result = predictor.evaluate(batch, stress=stress)
+    assert result.F_nc is not None
     assessment = predictor.assess(result.features, result.F_std_n)
     if explain is not None and assessment is not None:
         assessment = explain(assessment, result.features)
@@ -133,7 +132,7 @@ def _predict_batch(
             structure=structure,
             energy=float(result.E_s[s]),
             atomic_energies=result.E_n[atoms],
-            forces_nc=None if result.F_nc is None else result.F_nc[atoms],
+            forces_nc=result.F_nc[atoms],
             stress_v=stress_v,
             extrapolates=None if assessment is None else finding is not None,
             finding=finding,

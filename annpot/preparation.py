@@ -22,7 +22,6 @@ from annpot.model import Model
 from annpot.pairs import (
     find_nearest,
     find_packed_pairs,
-    find_pairs,
     unpack_pairs,
 )
 from annpot.parallel import ALONE, Ranks
@@ -41,8 +40,8 @@ def load_kernels(caching: CachingDescriptor, batch: Batch) -> float:
     The memory of compiled code does not grow any more afterwards.
     """
     descriptor = Descriptor(caching.parts)
-    neighbours = find_pairs(batch, descriptor.cutoffs)
-    features = descriptor.compute_features(batch, neighbours)
+    features = descriptor.compute_features(batch)
+    neighbours = features.neighbours
     F_nc, _ = descriptor.compute_forces(features, features.G_f, virials=True)
     descriptor.compute_tangents(features, F_nc, np.zeros((batch.n_structures, 3, 3)))
     find_nearest(neighbours)

@@ -8,6 +8,7 @@ from itertools import islice
 
 import numpy as np
 
+from annpot.messages import join, split
 from annpot.parallel import Ranks, deal
 from annpot.structures.portions import Portion
 
@@ -52,8 +53,9 @@ def work_off(
         mine = deal(np.array([portion.n_bytes for portion in dealt]), ranks)
         # work ends at a failure; nobody asks for what is behind that
         results = dict(zip(mine.tolist(), work(dealt[k] for k in mine), strict=False))
-        for packed in ranks.collect(_pack(results)):
-            results |= _unpack(packed)
+        for message in ranks.collect(join(list(results), list(results.values()))):
+            numbers, parts = split(message)
+            results |= zip(numbers, map(bytes, parts), strict=True)
         if ranks.rank == 0:
             for k, portion in enumerate(dealt):
                 yield portion, results.pop(k)
@@ -63,17 +65,3 @@ def _noting(portions: Iterator[Portion], taken: list[Portion]) -> Iterator[Porti
     for portion in portions:
         taken.append(portion)
         yield portion
-
-
-def _pack(results: dict[int, bytes]) -> bytes:
-    head = json.dumps([[k, len(raw)] for k, raw in results.items()]).encode()
-    return b"\n".join([head, b"".join(results.values())])
-
-
-def _unpack(packed: bytes) -> dict[int, bytes]:
-    head, _, rest = packed.partition(b"\n")
-    results, at = {}, 0
-    for k, length in json.loads(head):
-        results[k] = rest[at : at + length]
-        at += length
-    return results

@@ -62,6 +62,15 @@ def compute_statistics(G_nf: Array) -> Statistics:
     )
 
 
+def merge_statistics(
+    statistics: list[Statistics], more: list[Statistics]
+) -> list[Statistics]:
+    """Return the statistics of each species in both; none at first."""
+    if not statistics:
+        return more
+    return [old.merge(new) for old, new in zip(statistics, more, strict=True)]
+
+
 @dataclass(frozen=True)
 class Scaling:
     """An affine map of the features of one species, ``X = (G - shift) @ matrix``."""

@@ -20,7 +20,7 @@ from annpot.fingerprints import (
     write_statistics,
 )
 from annpot.format import container, writing
-from annpot.pairs import find_nearest, find_pairs
+from annpot.pairs import find_nearest
 from annpot.scaling import Statistics, compute_statistics
 from annpot.structures.structure import Array, Structure, stack
 
@@ -82,12 +82,7 @@ def structure_layout() -> dict[str, tuple[tuple[int, ...], npt.DTypeLike]]:
 
 def feature_layout(descriptor: Descriptor) -> dict[str, int]:
     """Return the number of features of each dataset of features, by its path."""
-    return {
-        feature_path(symbol): int(n_features)
-        for symbol, n_features in zip(
-            descriptor.species, descriptor.n_features_s, strict=True
-        )
-    }
+    return {feature_path(symbol): n for symbol, n in descriptor.n_features.items()}
 
 
 def make_part(
@@ -95,8 +90,8 @@ def make_part(
 ) -> tuple[SetPart, Features]:
     """Return what some structures add to a set, and their features."""
     batch = stack([entry.structure for entry in entries], descriptor.species)
-    neighbours = find_pairs(batch, descriptor.cutoffs)
-    features = descriptor.compute_features(batch, neighbours)
+    features = descriptor.compute_features(batch)
+    neighbours = features.neighbours
     n_groups = neighbours.n_species * neighbours.n_shells
     counts_n = np.diff(neighbours.first_g[::n_groups])
     blocks = features.blocks(features.G_f)

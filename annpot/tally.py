@@ -11,9 +11,9 @@ from annpot.descriptors import Descriptor
 from annpot.errors import StructureError
 from annpot.fingerprints import Environments
 from annpot.format import container
-from annpot.scaling import Statistics
+from annpot.scaling import Statistics, merge_statistics
 from annpot.set_writing import Entry, Rows, SetPart, Writer, structure_path
-from annpot.structures.references import require_references
+from annpot.structures.references import require_energy
 from annpot.structures.sources import Source
 from annpot.structures.structure import Array, Integers, Structure, check_species
 
@@ -62,7 +62,7 @@ class Rules:
         StructureError
             If it cannot.
         """
-        require_references(structure, energy=True)
+        require_energy(structure)
         check_species(structure, self.species)
         if "fit" in self.given and structure.energy is None:
             raise StructureError(
@@ -215,15 +215,6 @@ class Tally:
             environments=self.environments(),
             skipped=skipped,
         )
-
-
-def merge_statistics(
-    statistics: list[Statistics], more: list[Statistics]
-) -> list[Statistics]:
-    """Return the statistics of each species in both; none at first."""
-    if not statistics:
-        return more
-    return [old.merge(new) for old, new in zip(statistics, more, strict=True)]
 
 
 def _name_constant(

@@ -9,10 +9,10 @@ from dataclasses import replace
 import numpy as np
 
 from annpot.accuracy import Errors
-from annpot.bootstrap import resample
-from annpot.checkpoints.progress import INTERRUPTED, Epoch, Progress, State
+from annpot.checkpoints.progress import Epoch, Progress, State
+from annpot.loss import Loss
 from annpot.optimizers import adam, lbfgs
-from annpot.posing import Problem
+from annpot.requests import Losses
 from annpot.settings import TrainSettings
 from annpot.structures.structure import Array
 
@@ -35,7 +35,7 @@ class Trainer:
 
     def __init__(
         self,
-        problem: Problem,
+        losses: Losses,
         settings: TrainSettings,
         epochs: int,
         generators: Mapping[str, np.random.Generator],
@@ -43,9 +43,7 @@ class Trainer:
         on_progress: Callable[[Progress], None],
         begun: Progress | None = None,
     ) -> None:
-        self._whole, self.validation = problem.training, problem.validation
-        self.training = self._whole
-        """What the present member sees of the training set."""
+        self._losses, self.validation = losses, losses.validation()
         self.settings, self.epochs = settings, epochs
         self.on_epoch, self.on_progress = on_epoch, on_progress
         self._generators = generators
@@ -56,10 +54,17 @@ class Trainer:
         self._begun = begun or Progress(self._random())
         self.progress = self._begun
 
+    @property
+    def training(self) -> Loss:
+        """What the present member sees of the training set."""
+        return self._losses.training(self.progress.n_done)
+
     def run(self) -> None:
-        """Train all members that are not done."""
-        while self.progress.n_done < self.settings.members:
+        """Train all members that are not done, or until the time is up."""
+        while not self.done and not self._time_is_up():
             reason = self._train_member()
+            if reason is None:
+                return
             self.progress = replace(
                 self.progress,
                 n_done=self.progress.n_done + 1,
@@ -70,21 +75,24 @@ class Trainer:
             )
             self.on_progress(self.progress)
 
-    def interrupt(self) -> None:
+    @property
+    def done(self) -> bool:
+        """Whether all members are done."""
+        return self.progress.n_done >= self.settings.members
+
+    def leave(self, reason: str) -> None:
         """End; a member that is not done would spoil the mean of those that are."""
-        progress = replace(self.progress, reason=INTERRUPTED)
+        progress = replace(self.progress, reason=reason)
         if len(progress.kept) > 1 and np.isfinite(progress.best_loss):
             progress = replace(progress, kept=progress.kept[:-1])
         self.progress = progress
 
-    def _train_member(self) -> str:
-        """Return why it ended."""
-        if self.settings.bootstrap:
-            self.training = resample(
-                self._whole, self.settings.seed, self.progress.n_done
-            )
+    def _train_member(self) -> str | None:
+        """Return why it ended; ``None``: it did not, but the time is up."""
         states = self._iterate(self.progress.state or self._begin())
         while (reason := self._find_end(self.progress)) is None:
+            if self._time_is_up():
+                return None
             try:
                 state = next(states)
             except StopIteration as end:
@@ -164,8 +172,6 @@ class Trainer:
         """Return why the member ends after its last epoch, if it does."""
         if progress.state is None or not progress.state.complete:
             return None
-        if self._job_seconds() > self._limit(progress):
-            return "time limit"
         patience = self.settings.patience
         if (
             patience is not None
@@ -175,19 +181,14 @@ class Trainer:
             return f"no better validation for {patience} epochs"
         return None
 
-    def _limit(self, progress: Progress) -> float:
-        """Return when the member must end: each left in this job has the same time."""
-        before = self._begun.n_done
-        share = (progress.n_done + 1 - before) / (self.settings.members - before)
-        return (self.settings.time_limit or np.inf) * share
-
-    def _job_seconds(self) -> float:
-        """Return the time of the slowest rank, so that all stop or go on."""
-        seconds = np.array([time.monotonic() - self._start])
-        return float(self.training.ranks.maximum(seconds)[0])
+    def _time_is_up(self) -> bool:
+        """Return whether this job has used its time; one epoch is done in any case."""
+        limit = self.settings.time_limit
+        seconds = self.progress.seconds - self._begun.seconds
+        return limit is not None and bool(self.progress.kept) and seconds > limit
 
     def _seconds(self) -> float:
-        return self._begun.seconds + self._job_seconds()
+        return self._begun.seconds + time.monotonic() - self._start
 
     def _random(self) -> dict[str, dict[str, object]]:
         return {

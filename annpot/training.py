@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -17,20 +16,18 @@ from annpot.dataset import Split, split
 from annpot.errors import TrainingError
 from annpot.evaluation import Row, calibrate, error_table
 from annpot.fingerprints import FingerprintSet
+from annpot.minimisation import minimise
 from annpot.objective import References
 from annpot.parallel import ALONE, Ranks
 from annpot.planning import MemoryPlan
 from annpot.posing import Problem, pose, small_structures
 from annpot.potential import Potential, assemble
-from annpot.runs.interruption import Stop, Stopped
+from annpot.runs.interruption import Stop
 from annpot.settings import TrainSettings
 from annpot.structures.structure import Array, Batch
-from annpot.trainer import Trainer
 
 EPOCHS = {"lbfgs": 300, "adam": 100}
 """Of each method, if the settings do not say."""
-PATIENT = (signal.SIGINT, signal.SIGHUP)
-"""Signals of a user, who wants to see the potential so far. Batch systems kill soon."""
 
 
 @dataclass(frozen=True)
@@ -74,17 +71,16 @@ def train(
 ) -> Result:
     """Return the potential fitted to a fingerprint set.
 
-    Ctrl-C, and `Stopped` by it or by a lost terminal, end the training and keep the
-    best potential so far.
+    Ctrl-C, `Stopped` by it or by a lost terminal, and the time limit end the training
+    and keep the best potential so far.
 
     Parameters
     ----------
-    keeper
-        Writes checkpoints.
-    begun
-        The one to go on from.
+    on_epoch, keeper, begun
+        What takes each epoch, what writes checkpoints, and the one to go on from: of
+        several ranks, all are those of rank 0.
     stop
-        Signals that were noted: any rank's stops all of them after the same step.
+        Signals that are noted: any rank's stops all of them.
     ranks
         They share the structures, and all get the same result.
 
@@ -108,17 +104,17 @@ def train(
     if begun is not None:
         begun.check_sizes(problem)
     on_plan(_plan(parts, problem, epochs, settings.members))
-    trainer = Trainer(
+    progress = minimise(
         problem,
         settings,
         epochs,
         {"weights": weights_rng, "order": order_rng},
         on_epoch,
-        lambda progress: _go_on(progress, keeper, stop, ranks),
+        keeper,
         None if begun is None else begun.progress,
+        stop,
+        ranks,
     )
-    _run(trainer, keeper, ranks)
-    progress = trainer.progress
     if not progress.kept:
         raise TrainingError(
             f"'{fingerprints.path}': no epoch was finished: {progress.reason}; please "
@@ -127,7 +123,7 @@ def train(
     members = _assemble_members(problem, fingerprints, progress.kept)
     potential = Committee(members) if len(members) > 1 else members[0]
     small = small_structures(problem.training.targets.batch)
-    del problem, trainer  # what is kept of shards
+    del problem  # what is kept of shards
     try:
         table = error_table(potential, fingerprints, parts, ranks)
         if isinstance(potential, Committee):
@@ -140,34 +136,6 @@ def train(
     potential = _describe(potential, provenance, small)
     best = [epoch for epoch, _ in progress.kept]
     return Result(potential, best, progress.n_epochs, progress.reason, table)
-
-
-def _go_on(
-    progress: Progress, keeper: Keeper | None, stop: Stop | None, ranks: Ranks
-) -> None:
-    """Write a checkpoint if it is time; stop if any rank was asked to."""
-    if keeper is not None:
-        keeper.offer(progress)
-    noted = 0 if stop is None else stop.number or 0
-    number = int(ranks.maximum(np.array([noted]))[0])
-    if number:
-        raise Stopped(number)
-
-
-def _run(trainer: Trainer, keeper: Keeper | None, ranks: Ranks) -> None:
-    """Train until the end or an interrupt, which leaves a checkpoint."""
-    try:
-        trainer.run()
-    except (KeyboardInterrupt, Stopped) as interrupt:
-        if keeper is not None:
-            keeper.save_last(trainer.progress)
-        if ranks.size > 1 and isinstance(interrupt, KeyboardInterrupt):
-            raise  # the others are elsewhere
-        ranks.barrier()  # from here on all ranks find the checkpoint
-        number = getattr(interrupt, "number", signal.SIGINT)
-        if number not in PATIENT or not trainer.progress.kept:
-            raise
-        trainer.interrupt()
 
 
 def _assemble_members(

@@ -53,8 +53,8 @@ def cut_log(path: Path, header: str, n_epochs: int) -> bool:
                 return False
             end = log.tell()
             while (line := log.readline()).endswith(b"\n"):
-                number = line.split(b" ", 1)[0]
-                if not number.isdigit() or int(number) > n_epochs:
+                number = line.split(b" ", 1)[0]  # of any length
+                if not number[:19].isdigit() or int(number[:19]) > n_epochs:
                     break
                 end = log.tell()
             log.truncate(end)

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from pathlib import Path
 
 import hypothesis
 import pytest
 from commands import run
 
-# The same examples in each run; HYPOTHESIS_PROFILE=random looks for others.
-hypothesis.settings.register_profile("same", derandomize=True)
-hypothesis.settings.register_profile("random")
+from annpot.runs.interruption import SIGNALS
+
+# The same examples in each run; HYPOTHESIS_PROFILE=random looks for others. How long
+# they take says more about the machine than about annpot.
+PATIENT = hypothesis.settings(
+    deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.register_profile("same", PATIENT, derandomize=True)
+hypothesis.settings.register_profile("random", PATIENT)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
 EXAMPLE = Path(__file__).parent.parent / "examples" / "tio2"
@@ -32,6 +39,14 @@ train:
   members: 1
   epochs: 15
 """
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_signal_is_ignored():
+    # nohup and shells let background jobs ignore some, which they hand down
+    for name in SIGNALS:
+        if signal.getsignal(getattr(signal, name)) == signal.SIG_IGN:
+            signal.signal(getattr(signal, name), signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session")

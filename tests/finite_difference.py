@@ -6,6 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from annpot.structures.structure import stack
+
 
 def differentiate(function, step=1e-4):
     """Return the derivative at 0 of a function from a number to a number or array."""
@@ -44,6 +46,28 @@ def differentiate_along(function, structures, V_nc, strain_scc, step=3e-5):
         return function([move(*motion, t) for motion in motions])
 
     return differentiate(at, step)
+
+
+def assert_tangents(descriptor, structures, tolerance):
+    """Check tangents of features, with strain and without, relative to the largest."""
+    rng = np.random.default_rng(1)
+
+    def compute(moved):
+        return descriptor.compute_features(stack(moved, descriptor.species))
+
+    features = compute(structures)
+    V_nc = rng.normal(size=(features.batch.n_atoms, 3))
+    strain_scc = rng.normal(size=(len(structures), 3, 3))
+    found = descriptor.compute_tangents(features, V_nc, strain_scc)
+    expected = differentiate_along(
+        lambda moved: compute(moved).G_f, structures, V_nc, strain_scc
+    )
+    size = np.abs(expected).max()
+    np.testing.assert_allclose(found, expected, rtol=0, atol=tolerance * size)
+    without = descriptor.compute_tangents(features, V_nc)
+    at_rest = descriptor.compute_tangents(features, V_nc, 0.0 * strain_scc)
+    np.testing.assert_allclose(without, at_rest, rtol=0, atol=1e-12 * size)
+    assert not np.allclose(without, found, rtol=0, atol=1e-3 * size)
 
 
 def imbalance(descriptor, features, rng):

@@ -19,8 +19,8 @@ from annpot.descriptors.symmetry_functions import (
 )
 from annpot.extrapolation import Domain, fit_domain
 from annpot.networks import Network
-from annpot.pairs import find_pairs
-from annpot.potential import Potential, SpeciesModel
+from annpot.potential import Potential
+from annpot.potential_parts import SpeciesModel
 from annpot.scaling import compute_statistics
 from annpot.structures.structure import stack
 
@@ -89,7 +89,7 @@ def random_potential(*parts, activations=("tanh", "tanh"), domains="whitening", 
         for structure in systems.STRUCTURES
     ]
     batch = stack(structures, descriptor.species)
-    features = descriptor.compute_features(batch, find_pairs(batch, descriptor.cutoffs))
+    features = descriptor.compute_features(batch)
     models = []
     for G_nf in features.blocks(features.G_f):
         sizes = (G_nf.shape[1], *(4 + k for k in range(len(activations))), 1)

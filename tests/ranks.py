@@ -10,8 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-
-import annpot
+from commands import PATIENCE, python_path
 
 BESIDE = Path(sys.executable).parent
 MPIEXEC = shutil.which("mpiexec", path=f"{BESIDE}{os.pathsep}{os.environ['PATH']}")
@@ -22,20 +21,20 @@ needs_mpi = pytest.mark.skipif(
 )
 
 
-def run_ranks(n_ranks, *arguments, folder=None, timeout=120, **environment):
+def run_ranks(n_ranks, *arguments, folder=None, **environment):
     """Run Python with arguments on each rank; return the completed process.
 
-    A job that hangs is ended after ``timeout`` seconds, which is an error.
+    A job that hangs is ended, which is an error.
     """
-    path = os.pathsep.join([str(Path(annpot.__file__).parents[1]), *sys.path])
     command = [MPIEXEC, "-n", n_ranks, sys.executable, *arguments]
     return subprocess.run(
         [str(word) for word in command],
         cwd=folder,
-        timeout=timeout,
+        timeout=PATIENCE,
         capture_output=True,
         text=True,
-        env={"PYTHONPATH": path, "ANNPOT_NUM_THREADS": "1"}
-        | {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+        env={"ANNPOT_NUM_THREADS": "1"}
+        | os.environ
+        | {"PYTHONPATH": python_path()}
         | environment,
     )

@@ -11,7 +11,6 @@ from aenet_files import DATA
 from systems import aenet_descriptor
 
 from annpot.descriptors.chebyshev import Expansion
-from annpot.pairs import find_pairs
 from annpot.structures.structure import stack
 
 POTENTIALS = {
@@ -48,7 +47,7 @@ def test_features(make, file):
     structures = aenet_files.read_structures(names)
     descriptor = make()
     batch = stack(structures, descriptor.species)
-    features = descriptor.compute_features(batch, find_pairs(batch, descriptor.cutoffs))
+    features = descriptor.compute_features(batch)
     rows = [row for atoms in expected for row in atoms]
     assert len(names) == 20
     assert batch.n_atoms == len(rows) == 621

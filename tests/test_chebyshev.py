@@ -54,7 +54,7 @@ def test_the_argument_of_old_versions_of_aenet(name):
     descriptor = descriptor_from_dict(json.loads(json.dumps(old.to_dict())))
     assert descriptor == Descriptor((old,))
     batch = stack([structure], descriptor.species)
-    features = descriptor.compute_features(batch, find_pairs(batch, descriptor.cutoffs))
+    features = descriptor.compute_features(batch)
     for atoms, G_nf in zip(
         features.atoms_s, features.blocks(features.G_f), strict=True
     ):
@@ -229,8 +229,7 @@ def test_distances_alone():
     alone = Descriptor((replace(part, angular_s=nothing),))
     batch = stack_all()
     features, expected = (
-        descriptor.compute_features(batch, find_pairs(batch, descriptor.cutoffs))
-        for descriptor in (alone, DESCRIPTOR)
+        descriptor.compute_features(batch) for descriptor in (alone, DESCRIPTOR)
     )
     for s, symbol in enumerate(alone.species):
         labels = DESCRIPTOR.labels(symbol)

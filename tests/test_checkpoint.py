@@ -22,6 +22,7 @@ from annpot.fingerprints import load_set
 from annpot.format import container, writing
 from annpot.runs.interruption import Stopped
 from annpot.settings import TrainSettings
+from annpot.trainer import Trainer
 from annpot.training import train
 
 FULL = os.strerror(errno.ENOSPC)
@@ -375,14 +376,38 @@ def test_some_settings_may_change(fingerprints, output, changes):
         )
 
 
-def test_time_counts_anew_but_is_summed_up(fingerprints, output):
-    chosen = settings(epochs=100_000, time_limit=0.5, members=1, hidden=(2,))
+def test_time_counts_anew_but_is_summed_up(fingerprints, output, monkeypatch):
+    def count(self):
+        return float(self.progress.n_epochs - self._begun.n_epochs)
+
+    monkeypatch.setattr(Trainer, "_job_seconds", count)
+    chosen = settings(epochs=100, time_limit=5, members=1, hidden=(2,))
     begun = stop_after(2, fingerprints, chosen, output)
     late = replace(begun, progress=replace(begun.progress, seconds=1000.0))
     result = train(fingerprints, chosen, begun=late)
     assert result.reason == "time limit"
-    assert result.n_epochs > 4
+    assert result.n_epochs == 2 + 6
     assert result.best[0].seconds > 1000.0
+
+
+@pytest.mark.parametrize(
+    ("method", "expected"), [("lbfgs", [5, 11, 12]), ("adam", [4, 10, 12])]
+)
+def test_a_time_limit_leaves_a_checkpoint(
+    fingerprints, undisturbed, output, monkeypatch, method, expected
+):
+    """On a clock that tells how many epochs are done."""
+    monkeypatch.setattr(Trainer, "_seconds", lambda self: float(self.progress.n_epochs))
+    begun, n_epochs = None, []
+    for limit in (3, 5, 1e9):  # amid the first member, amid the second, never
+        chosen = settings(**CASES[method], time_limit=limit)
+        keeper_ = Keeper(output, fingerprints, chosen, print)
+        result = train(fingerprints, chosen, keeper=keeper_, begun=begun)
+        n_epochs.append(result.n_epochs)
+        begun = take(output, print)
+        assert begun.progress.n_epochs == result.n_epochs
+    assert n_epochs == expected  # with Adam, a step of the next epoch as well
+    assert_same(result, undisturbed(chosen), fingerprints)
 
 
 # Hostile files ------------------------------------------------------------------------

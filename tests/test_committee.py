@@ -22,7 +22,8 @@ from annpot.extrapolation import fit_domain
 from annpot.format import container
 from annpot.networks import initial_network
 from annpot.pairs import find_pairs
-from annpot.potential import Potential, SpeciesModel, write_potential
+from annpot.potential import Potential, write_potential
+from annpot.potential_parts import SpeciesModel
 from annpot.predictor import load_predictor
 from annpot.structures.structure import stack
 
@@ -52,7 +53,7 @@ def make_potential(seed, descriptor=SMALL, known=True):
         for shift_nc in np.random.default_rng(0).normal(size=(3, len(s), 3))
     ]
     batch = stack([of_species(s, species) for s in structures], species)
-    features = descriptor.compute_features(batch, find_pairs(batch, descriptor.cutoffs))
+    features = descriptor.compute_features(batch)
     models = []
     for G_nf in features.blocks(features.G_f):
         network = initial_network((G_nf.shape[1], 4, 1), "tanh", rng)
@@ -160,9 +161,9 @@ def test_features_are_computed_once_for_all_that_have_the_same(monkeypatch):
     computed = []
     compute = type(SMALL).compute_features
 
-    def count(descriptor, batch, neighbours):
+    def count(descriptor, *arguments):
         computed.append(descriptor.recipe)
-        return compute(descriptor, batch, neighbours)
+        return compute(descriptor, *arguments)
 
     monkeypatch.setattr(type(SMALL), "compute_features", count)
     alike().evaluate(stack_all())

@@ -15,7 +15,7 @@ import annpot
 ROOT = Path(annpot.__file__).parent
 
 LAYERS = """
-    errors version units elements launch logfmt
+    errors version units elements launch logfmt messages
     memory
     runs
     settings
@@ -28,20 +28,21 @@ LAYERS = """
     networks stacks scaling
     extrapolation
     fingerprints set_writing tally
-    potential calibration averaging committee predictor
+    potential_parts potential calibration averaging committee predictor
     objective model planning shards
     accuracy loss bootstrap
     dataset evaluation
     preparation posing
     optimizers
-    checkpoints trainer training
+    requests
+    checkpoints trainer minimisation training
     generation
-    explanation prediction description status
+    explanation prediction description finished status
     watching calculator
     checks
     convert
     selection
-    distributions responses importance comparison training_log
+    training_log
     plotting
     cli
 """.split()

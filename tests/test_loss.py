@@ -15,7 +15,7 @@ from annpot.loss import Loss
 from annpot.model import Model
 from annpot.networks import ACTIVATIONS, initial_network
 from annpot.objective import LossWeights, Objective, References, Targets, Values
-from annpot.pairs import find_packed_pairs, find_pairs, unpack_pairs
+from annpot.pairs import find_packed_pairs, unpack_pairs
 from annpot.scaling import compute_statistics, fit_whitening
 from annpot.shards import NO_PAIRS, Shard
 
@@ -76,8 +76,7 @@ def make_loss(
 ):
     """Return a loss for the standard systems and weights to evaluate it at."""
     batch = systems.stack_all(structures or STRUCTURES)
-    neighbours = find_pairs(batch, descriptor.cutoffs)
-    features = descriptor.compute_features(batch, neighbours)
+    features = descriptor.compute_features(batch)
     rng = np.random.default_rng(1)
     scalings, networks = [], []
     for G_nf in features.blocks(features.G_f):

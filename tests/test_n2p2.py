@@ -12,7 +12,7 @@ from n2p2_files import ALL, DATA
 
 from annpot.convert.n2p2.potentials import read_potential, write_potential
 from annpot.descriptors.symmetry_functions import CUTOFF_FUNCTIONS, NAMES
-from annpot.structures.runner_data import read_runner
+from annpot.structures.runner_data import read_blocks
 from annpot.structures.structure import stack
 from annpot.units import Units
 
@@ -44,7 +44,7 @@ def assert_same(potential, files, tolerance):
     -------
     What the potential gives for the structures.
     """
-    structures = list(read_runner(files["input.data"], "input.data", Units()))
+    structures = list(read_blocks(files["input.data"].encode(), "input.data", Units()))
     expected = n2p2_files.read_predictions(files["reference.txt"])
     result = potential.evaluate(stack(structures, potential.species))
     assert len(structures) == len(expected) > 0

@@ -10,7 +10,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from ranks import needs_mpi, run_ranks
 
@@ -29,7 +29,6 @@ def sum_up(parts):
     return total
 
 
-@settings(deadline=None)  # the first call compiles a kernel
 @given(st.lists(numbers, min_size=1, max_size=30), st.randoms())
 def test_sums_are_as_good_as_exact_and_have_no_order(values, random):
     with np.errstate(over="ignore"):
@@ -46,7 +45,6 @@ def test_sums_are_as_good_as_exact_and_have_no_order(values, random):
     assert again.tobytes() == found.tobytes()
 
 
-@settings(deadline=None)  # the first call compiles a kernel
 @given(st.lists(numbers, min_size=2, max_size=30), st.data())
 def test_sums_of_sums_have_the_same_bits(values, data):
     parts = [np.array([v, 1.0]) for v in values]

@@ -197,6 +197,9 @@ def fit(example, monkeypatch, room, method, stress_weight=0.0):
     monkeypatch.setattr(posing, "SHARD_BYTES", 3e5)
     monkeypatch.setattr(posing, "LATER_BYTES", 0)
     monkeypatch.setattr(posing, "OBJECT_BYTES", 0)
+    # neither the cores of the machine nor what else is in memory matter
+    monkeypatch.setattr(posing, "thread_count", lambda: 2)
+    monkeypatch.setattr(memory, "resident", lambda: 10**9)
 
     def budget(wanted, n_sharing):
         return memory.Budget(int(memory.resident() + room), "as wanted")

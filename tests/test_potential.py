@@ -16,7 +16,6 @@ from annpot.errors import FileFormatError
 from annpot.extrapolation import Domain, fit_domain
 from annpot.format import container
 from annpot.networks import ACTIVATIONS, initial_network
-from annpot.pairs import find_pairs
 from annpot.potential import Potential, assemble
 from annpot.scaling import compute_statistics, fit_whitening, fit_zscore
 from annpot.structures.structure import compute_volumes
@@ -32,7 +31,7 @@ def training_features():
         for s in STRUCTURES * 5
     ]
     batch = stack_all(distorted)
-    features = DESCRIPTOR.compute_features(batch, find_pairs(batch, DESCRIPTOR.cutoffs))
+    features = DESCRIPTOR.compute_features(batch)
     return features.blocks(features.G_f)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from systems import DESCRIPTOR, SPECIES, STRUCTURES
 
-from annpot.pairs import find_nearest, find_pairs
+from annpot.pairs import find_nearest
 from annpot.parallel import ALONE
 from annpot.preparation import Survey
 from annpot.structures.structure import stack
@@ -14,7 +14,7 @@ from annpot.structures.structure import stack
 
 def compute(structures):
     batch = stack(structures, SPECIES)
-    return DESCRIPTOR.compute_features(batch, find_pairs(batch, DESCRIPTOR.cutoffs))
+    return DESCRIPTOR.compute_features(batch)
 
 
 @pytest.mark.parametrize("step", [1, -1])

@@ -14,7 +14,6 @@ from commands import run
 
 from annpot.committee import Committee
 from annpot.fingerprints import load_features, load_set
-from annpot.pairs import find_pairs
 from annpot.potential import Potential
 from annpot.scaling import fit_whitening
 from annpot.selection.greedy import (
@@ -51,9 +50,7 @@ def features_of(pool):
     descriptor, found = pool.descriptor, []
     for structure in pool.structures():
         batch = stack([structure], descriptor.species)
-        features = descriptor.compute_features(
-            batch, find_pairs(batch, descriptor.cutoffs)
-        )
+        features = descriptor.compute_features(batch)
         found.append((structure, features.blocks(features.G_f), features.atoms_s))
     return found
 

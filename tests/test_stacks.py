@@ -21,7 +21,6 @@ from annpot.descriptors import Descriptor
 from annpot.descriptors.cached_triplets import CachingDescriptor
 from annpot.descriptors.chebyshev import Expansion
 from annpot.errors import FileFormatError
-from annpot.pairs import find_pairs
 from annpot.stacks import Stack, evaluate
 from annpot.structures.structure import VOIGT
 
@@ -54,7 +53,7 @@ def make_slopes(features, n_members, seed=0):
 
 def compute_features(descriptor, structures=STRUCTURES):
     batch = stack_all(structures)
-    return descriptor.compute_features(batch, find_pairs(batch, descriptor.cutoffs))
+    return descriptor.compute_features(batch)
 
 
 # Forces of several energies.

@@ -64,13 +64,21 @@ def test_an_interrupt_keeps_the_first_member_as_it_is(fingerprints):
     assert [epoch.member for epoch in result.best] == [1]
 
 
-def test_members_share_the_time(fingerprints, monkeypatch):
+@pytest.mark.parametrize(("limit", "members", "kept"), [(2, [1], 1), (9, [1, 2], 1)])
+def test_a_time_limit_ends_all(fingerprints, monkeypatch, limit, members, kept):
     """On a clock that tells how many epochs are done."""
-    monkeypatch.setattr(
-        Trainer, "_job_seconds", lambda self: float(self.progress.n_epochs)
-    )
+    monkeypatch.setattr(Trainer, "_seconds", lambda self: float(self.progress.n_epochs))
     epochs = []
-    wanted = settings(members=2, time_limit=10, method="adam", epochs=50, patience=None)
+    wanted = settings(members=2, time_limit=limit, epochs=8, method="adam")
     result = train(fingerprints, wanted, on_epoch=epochs.append)
-    assert [epoch.member for epoch in epochs] == [1] * 6 + [2] * 5
+    assert sorted({epoch.member for epoch in epochs}) == members
+    assert len(epochs) == result.n_epochs == limit + 1  # and a step of the next one
     assert result.reason == "time limit"
+    assert len(result.best) == kept  # one that is not done would spoil the other
+
+
+def test_a_time_limit_leaves_time_for_an_epoch(fingerprints, monkeypatch):
+    monkeypatch.setattr(Trainer, "_seconds", lambda self: 10.0)
+    wanted = settings(members=2, time_limit=1.0, epochs=8, method="adam")
+    result = train(fingerprints, wanted)
+    assert (result.n_epochs, result.reason) == (1, "time limit")

@@ -29,8 +29,8 @@ found = {}
 for method in ("lbfgs", "adam"):
     changes["method"] = method
     settings = load_settings(None, {f"train.{k}": v for k, v in changes.items()}).train
-    plans, epochs = [], []
-    result = train(fingerprints, settings, plans.append, epochs.append, ranks=ranks)
+    plans = []
+    result = train(fingerprints, settings, plans.append, ranks=ranks)
     for name, numbers in {
         "weights": [m.network.flatten() for m in result.potential.models],
         "scaling": [m.shift_f for m in result.potential.models]
@@ -42,14 +42,14 @@ for method in ("lbfgs", "adam"):
             m.domain.statistics.covariance_ff for m in result.potential.models
         ],
         "distances": [result.potential.shortest_st],
-        "epochs": [[e.loss, *vars(e.validation).values()] for e in epochs],
+        "epochs": [[e.loss, *vars(e.validation).values()] for e in result.best],
         "table": [list(vars(row.errors).values()) for row in result.table],
     }.items():
         bits = np.concatenate([np.ravel(n) for n in numbers]).tobytes()
         found[f"{method} {name}"] = hashlib.sha256(bits).hexdigest()
     found["shards"] = plans[0].memory.n_shards
     found["kept"] = [n for n, _ in plans[0].memory.kept.values()]
-    found["epochs"] = len(epochs)
+    found["n_epochs"] = result.n_epochs
 texts = ranks.gather(json.dumps(found).encode())
 if ranks.rank == 0:
     print("\\n".join(text.decode() for text in texts))
@@ -81,7 +81,70 @@ def trained(request, made, tmp_path_factory):
 def test_ranks_and_threads_do_not_change_a_bit(trained):
     (alone,) = trained(1, 1)
     assert alone["shards"] > 4
-    assert alone["epochs"] == 6
+    assert alone["n_epochs"] == 6
     for n_ranks, n_threads in ((1, 2), (2, 2), (4, 1)):
         found = trained(n_ranks, n_threads)
         assert found == [alone] * n_ranks
+
+
+ROUNDING = """
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+import numpy as np
+from annpot import posing, trainer
+from annpot.fingerprints import load_set
+from annpot.loss import Loss
+from annpot.parallel import world
+from annpot.settings import TrainSettings
+from annpot.training import train
+
+posing.SHARD_ATOMS = 50
+ranks, rng = world(), np.random.default_rng(0)
+
+def rounded(found):
+    return found * (1 + 0.1 * rng.normal(size=np.shape(found)))
+
+compute, measure, share = Loss.compute, Loss.measure, Loss.compute_share
+if ranks.rank:  # what it finds decides nothing
+    def round_pass(found):
+        loss, gradient_w = rounded(found.loss), rounded(found.gradient_w)
+        return replace(found, loss=loss, gradient_w=gradient_w)
+
+    Loss.compute = lambda self, w: round_pass(compute(self, w))
+    def round_measure(self, weights_w):
+        loss, errors = measure(self, weights_w)
+        return rounded(loss), errors
+
+    Loss.measure = round_measure
+    Loss.compute_share = lambda self, w, s: tuple(map(rounded, share(self, w, s)))
+    trainer.time = None
+
+for changes in (
+    {"method": "lbfgs", "bootstrap": True},
+    {"method": "adam", "patience": 2},
+    {"method": "lbfgs", "time_limit": 1e-9},
+):
+    settings = TrainSettings(
+        hidden=(4,), epochs=12, members=2, validation_fraction=0.3, **changes
+    )
+    result = train(load_set(Path("fingerprints.h5")), settings, ranks=ranks)
+    members = getattr(result.potential, "members", [result.potential])
+    weights = [m.network.flatten() for member in members for m in member.models]
+    digest = hashlib.sha256(np.concatenate(weights).tobytes()).hexdigest()
+    line = f"{result.n_epochs} {result.reason} {digest}"
+    assert ranks.gather(line.encode()) == [line.encode()] * ranks.size
+    if ranks.rank == 0:
+        print(line)
+"""
+
+
+@needs_mpi
+def test_rank_0_decides_alone(made, tmp_path):
+    """Whatever others find for the loss: they might round in another way."""
+    shutil.copytree(made, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "program.py").write_text(ROUNDING)
+    alone, two = (run_ranks(n, "program.py", folder=tmp_path) for n in (1, 2))
+    assert alone.returncode == 0, alone.stderr
+    assert len(alone.stdout.splitlines()) == 3
+    assert two.stdout == alone.stdout, two.stderr

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from annpot.checkpoints.progress import INTERRUPTED, METHODS, Progress
+from annpot.checkpoints.progress import METHODS, UNFINISHED, Progress
 from annpot.errors import AnnpotError, FileFormatError
 from annpot.fingerprints import FingerprintSet
 from annpot.optimizers import adam
@@ -155,7 +155,7 @@ def is_result(
     set_, then = provenance.get("set"), provenance.get("settings")
     if not isinstance(set_, dict) or not isinstance(then, dict):
         return False
-    if provenance.get("ended") == INTERRUPTED:
+    if provenance.get("ended") in UNFINISHED:
         return False
     old, new = _flatten(then), _flatten(settings.model_dump(mode="json"))
     return set_.get("sha256") == fingerprints.sha256 and all(

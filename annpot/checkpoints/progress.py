@@ -14,8 +14,9 @@ from annpot.structures.structure import Array
 State = lbfgs.State | adam.State
 METHODS: dict[str, type[State]] = {"lbfgs": lbfgs.State, "adam": adam.State}
 """By their names in the settings."""
-INTERRUPTED = "interrupted"
-"""Why a training ended that a user did not let end."""
+INTERRUPTED, TIME_LIMIT = "interrupted", "time limit"
+UNFINISHED = (INTERRUPTED, TIME_LIMIT)
+"""Why a training ended that can go on."""
 
 
 @dataclass(frozen=True)

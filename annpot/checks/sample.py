@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,7 @@ from annpot.elements import SYMBOLS
 from annpot.errors import StructureError
 from annpot.fingerprints import load_set
 from annpot.settings import Settings, SpeciesSettings
-from annpot.structures.reading import Source, SourceFile, find_all_files, read_files
+from annpot.structures.reading import Source, find_all_files, read_files
 from annpot.structures.structure import (
     Array,
     Batch,
@@ -26,8 +27,19 @@ from annpot.structures.structure import (
     stack,
 )
 
-Progress = Callable[[list[SourceFile]], Iterable[SourceFile]]
-"""Wraps the list of files to show progress."""
+Item = TypeVar("Item")
+
+
+class Progress(Protocol):
+    """Wraps what is worked off, to show how far that is."""
+
+    def __call__(self, items: Sequence[Item], what: str, unit: str) -> Iterable[Item]:
+        """Return the items; ``what`` is done with them, each is one ``unit``."""
+
+
+def show_nothing(items: Sequence[Item], what: str, unit: str) -> Sequence[Item]:
+    """Return the items."""
+    return items
 
 
 @dataclass(frozen=True)
@@ -100,7 +112,7 @@ def _fitted(settings: str, species: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def read_sample(
-    settings: Settings, base: Path, progress: Progress = lambda files: files
+    settings: Settings, base: Path, progress: Progress = show_nothing
 ) -> Sample:
     """Return the structures that ``settings`` name; what cannot be read is noted.
 
@@ -125,7 +137,10 @@ def read_sample(
 
     structures, sets = [], []
     for structure, source in read_files(
-        progress(files), on_error="skip", skipped=unreadable, require=require
+        progress(files, "structures", "file"),
+        on_error="skip",
+        skipped=unreadable,
+        require=require,
     ):
         structures.append(structure)
         sets.append(source.set or structure.set or "")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from array import array
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from annpot.checks.sample import Sample
+from annpot.checks.sample import Progress, Sample, show_nothing
 from annpot.checks.twins import Twins
 from annpot.structures.structure import VOIGT, Array, Integers
 
@@ -42,7 +43,9 @@ class Steps:
     """Root mean square difference of the components of the forces, eV/angstrom."""
 
 
-def find_steps(sample: Sample, twins: Twins) -> Steps:
+def find_steps(
+    sample: Sample, twins: Twins, progress: Progress = show_nothing
+) -> Steps:
     """Return the steps between structures with the same species in the same order.
 
     Molecules are turned onto each other (Kabsch, DOI 10.1107/S0567739476001873), and
@@ -50,12 +53,13 @@ def find_steps(sample: Sample, twins: Twins) -> Steps:
     in fractional coordinates; what the cell does is the strain. Pairs further apart
     than `MAX_STEP` or `MAX_STRAIN` are left out.
     """
-    rows = []
-    for a, b in zip(twins.a_k.tolist(), twins.b_k.tolist(), strict=True):
+    rows = array("d")  # tuples would need five times as much
+    for k in progress(range(len(twins.a_k)), "steps", "pair"):
+        a, b = int(twins.a_k[k]), int(twins.b_k[k])
         row = _compare(sample, a, b)
         if row is not None:
-            rows.append((a, b, *row))
-    table = np.array(rows, dtype=float).reshape(-1, 8).T
+            rows.extend((a, b, *row))
+    table = np.array(rows).reshape(-1, 8).T
     return Steps(table[0].astype(np.int64), table[1].astype(np.int64), *table[2:])
 
 

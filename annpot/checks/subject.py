@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from annpot.checks.sample import Sample
+from annpot.checks.sample import Progress, Sample, show_nothing
 from annpot.checks.steps import Steps, find_steps
 from annpot.checks.surroundings import Surroundings, compute_surroundings
 from annpot.checks.twins import Twins, find_twins
@@ -27,17 +27,21 @@ class Subject:
     """What would train, validate and test; None if nothing would be left to train."""
 
 
-def examine(sample: Sample, training: TrainSettings) -> Subject:
+def examine(
+    sample: Sample, training: TrainSettings, progress: Progress = show_nothing
+) -> Subject:
     """Return the subject of all checks.
 
     Parameters
     ----------
     training
         Its fractions and its seed decide the split, as in ``annpot train``.
+    progress
+        Wraps what takes long.
     """
-    surroundings = compute_surroundings(sample)
-    twins = find_twins(sample, surroundings)
-    steps = find_steps(sample, twins)
+    surroundings = compute_surroundings(sample, progress)
+    twins = find_twins(sample, surroundings, progress)
+    steps = find_steps(sample, twins, progress)
     # the first of the generators that a training makes of its seed
     (rng,) = np.random.default_rng(training.seed).spawn(1)
     fractions = training.test_fraction, training.validation_fraction

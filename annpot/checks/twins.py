@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from annpot.checks.sample import Sample
+from annpot.checks.sample import Progress, Sample, show_nothing
 from annpot.checks.surroundings import Surroundings
 from annpot.structures.structure import Array, Integers
 
@@ -15,6 +15,11 @@ N_NEAREST = 4
 """How many of the nearest structures are looked at for each structure."""
 SAME = 1e-6
 """Vectors of features that agree to this are of the same structure."""
+N_AXES, N_CANDIDATES = 6, 16
+"""Principal axes along which so many candidates for the nearest are found: in more
+dimensions, a tree is no faster than a look at all pairs."""
+AT_ONCE = 2000
+"""Structures whose candidates are compared at once."""
 
 
 class Twins(NamedTuple):
@@ -28,19 +33,26 @@ class Twins(NamedTuple):
     of atoms: about 1 for two independent snapshots of the same material."""
 
 
-def find_twins(sample: Sample, surroundings: Surroundings) -> Twins:
+def find_twins(
+    sample: Sample, surroundings: Surroundings, progress: Progress = show_nothing
+) -> Twins:
     """Return each structure with its nearest in the space of features.
 
     Method: structures are grouped by their reduced formula. Within a group, those whose
     vectors agree to `SAME` form a chain (each paired with the first of its kind), and
-    one of each kind goes into a k-d tree (scipy), which finds its `N_NEAREST` nearest.
+    one of each kind goes into a k-d tree (scipy), of its coordinates along the `N_AXES`
+    principal axes of the group. Of the `N_CANDIDATES` that are nearest there, the
+    `N_NEAREST` that are nearest in all coordinates are taken. Distances along the axes
+    are never larger than the true ones, so one of the nearest is missed only where more
+    than that many others come closer along the axes, in sets of many thousands.
     So there are at most ``1 + N_NEAREST`` pairs for each structure, and memory grows
     with the number of structures only. Structures that follow each other in the same
     file are paired, too: those of a molecular dynamics run.
     """
     pairs = [_follow(sample)]
     atoms_s = sample.batch.atoms_s
-    for structures in group_alike(sample.counts_st):
+    groups = group_alike(sample.counts_st)
+    for structures in progress(groups, "near structures", "composition"):
         if len(structures) > 1:
             weight = np.sqrt(np.median(atoms_s[structures]))
             vector_kd = surroundings.vector_sd[structures] * weight
@@ -74,18 +86,34 @@ def _follow(sample: Sample) -> Integers:
 
 def _pair_up(vector_kd: Array) -> NDArray[np.int64]:
     """Return pairs of near rows, shape=(n_pairs, 2), the smaller number first."""
-    from scipy.spatial import cKDTree
-
     _, first_u, kind_k = np.unique(
         np.round(vector_kd / SAME), axis=0, return_index=True, return_inverse=True
     )
     kind_k = kind_k.ravel()
     own = np.stack([first_u[kind_k], np.arange(len(kind_k))], axis=1)
     own = own[own[:, 0] != own[:, 1]]
-    n_near = min(N_NEAREST + 1, len(first_u))
-    _, near_uj = cKDTree(vector_kd[first_u]).query(vector_kd[first_u], k=n_near)
-    near_uj = np.reshape(near_uj, (len(first_u), -1))
-    i = np.repeat(np.arange(len(first_u)), near_uj.shape[1])
-    near = np.stack([first_u[i], first_u[near_uj.ravel()]], axis=1)
-    near = near[near[:, 0] != near[:, 1]]
+    i, j = _find_nearest(vector_kd[first_u])
+    near = np.stack([first_u[i], first_u[j]], axis=1)[i != j]
     return np.concatenate([own, np.sort(near, axis=1)]).astype(np.int64)
+
+
+def _find_nearest(X_ud: Array) -> tuple[Integers, Integers]:
+    """Return pairs of each row with its nearest, of those near along the main axes."""
+    from scipy.spatial import cKDTree
+
+    D_ud = X_ud - X_ud.mean(axis=0)
+    _, axes_dd = np.linalg.eigh(D_ud.T @ D_ud)
+    Y_ua = D_ud @ axes_dd[:, -N_AXES:]
+    tree, found_i, found_j = cKDTree(Y_ua), [], []
+    n_candidates = min(N_CANDIDATES + 1, len(X_ud))
+    for first in range(0, len(X_ud), AT_ONCE):
+        rows = slice(first, first + AT_ONCE)
+        _, j_uk = tree.query(Y_ua[rows], k=n_candidates)
+        j_uk = np.reshape(j_uk, (-1, n_candidates))
+        i_u = np.arange(first, first + len(j_uk))
+        square_uk = ((X_ud[j_uk] - X_ud[i_u][:, None]) ** 2).sum(axis=2)
+        square_uk[j_uk == i_u[:, None]] = np.inf
+        best_uk = np.argsort(square_uk, axis=1, kind="stable")[:, :N_NEAREST]
+        found_i.append(np.repeat(i_u, best_uk.shape[1]))
+        found_j.append(np.take_along_axis(j_uk, best_uk, axis=1).ravel())
+    return np.concatenate(found_i), np.concatenate(found_j)

@@ -57,7 +57,7 @@ def check(
 
     report.announce_compilation()
     sample, training = _load(input_ or options.DEFAULT_SETTINGS, overrides)
-    findings = run(examine(sample, training))
+    findings = run(examine(sample, training, report.progress))
     report_check(sample, findings, limit, as_json)
     if fail_on != "never" and any(
         finding.severity >= Severity[fail_on.upper()] for finding in findings
@@ -79,7 +79,5 @@ def _load(path: Path, overrides: tuple[str, ...]) -> tuple[Sample, TrainSettings
     require_structures(loaded, found)
     base = path.parent
     with options.naming_lines(found, overrides):
-        sample = read_sample(
-            loaded, base, lambda files: report.progress(files, "structures")
-        )
+        sample = read_sample(loaded, base, report.progress)
     return sample, loaded.train

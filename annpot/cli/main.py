@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 import click
 
-from annpot.cli import ranks
+from annpot.cli import options, ranks
 from annpot.cli.check import check
 from annpot.cli.convert import convert
 from annpot.cli.generate import generate
@@ -24,7 +24,8 @@ from annpot.cli.status import status
 from annpot.cli.train import train
 from annpot.errors import AnnpotError, InputError
 from annpot.launch import launched
-from annpot.runs.interruption import INTERRUPTED, Stopped
+from annpot.logfmt import one_line
+from annpot.runs.interruption import GOES_ON, INTERRUPTED, Stopped
 from annpot.version import __version__
 
 # annpot shares work among its own threads; those of BLAS would compete with them.
@@ -35,11 +36,19 @@ for name in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 class Failure(click.ClickException):
     """The user's fault, told in one line."""
 
+    def format_message(self) -> str:
+        """Return the message; names of files in it may hold any character."""
+        return one_line(self.message)
+
 
 class WrongUsage(Failure):
-    """Wrong settings or options."""
+    """Wrong settings or options; of several, each has a line."""
 
     exit_code = 2
+
+    def format_message(self) -> str:
+        """Return the message."""
+        return "\n".join(map(one_line, self.message.split("\n")))
 
 
 class ErrorWordingGroup(click.Group):
@@ -67,7 +76,8 @@ class ErrorWordingGroup(click.Group):
         except MemoryError:
             raise Failure(
                 "not enough memory; please lower generate.batch_atoms, train.memory, "
-                "train.lbfgs.memory or predict.batch_atoms, or use a machine with more"
+                "train.lbfgs.memory, train.hidden or predict.batch_atoms, or use a "
+                "machine with more"
             ) from None
         except RuntimeError as error:
             if "cannot cache function" not in str(error):
@@ -77,18 +87,25 @@ class ErrorWordingGroup(click.Group):
                 "NUMBA_CACHE_DIR to one that can be written"
             ) from None
         except KeyboardInterrupt:
-            click.echo("interrupted", err=True)
-            ctx.exit(INTERRUPTED)
+            _leave(ctx, "interrupted", INTERRUPTED)
         except Stopped as stopped:
-            click.echo(str(stopped), err=True)
-            ctx.exit(stopped.exit_code)
+            _leave(ctx, str(stopped), stopped.exit_code)
+
+
+def _leave(ctx: click.Context, words: str, code: int) -> NoReturn:
+    """End a command that was asked to; with --resume auto, it can always go on."""
+    if code == INTERRUPTED and options.is_automatic(ctx):
+        words, code = f"{words}; the same command starts again", GOES_ON
+    click.echo(words, err=True)
+    ctx.exit(code)
 
 
 @click.group(
     cls=ErrorWordingGroup,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Exit codes: 0 done, 1 failed, 2 wrong usage or settings, 3 extrapolation "
-    "with --fail-on, 75 stopped by a signal but --resume goes on, 130 interrupted. "
+    "with --fail-on, 75 stopped by a signal but --resume goes on (with '--resume auto' "
+    "always), 130 interrupted. "
     "Try 'annpot COMMAND --help'.",
 )
 @click.version_option(__version__, prog_name="annpot")

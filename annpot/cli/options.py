@@ -31,8 +31,22 @@ as_json = click.option(
     "--json", "as_json", is_flag=True, help="Print the result as JSON."
 )
 
+AUTOMATIC = "annpot.automatic"
+
+
+def _note_resume(ctx: click.Context, _: click.Parameter, value: str | None) -> Any:
+    ctx.meta[AUTOMATIC] = value == "auto"
+    return value
+
+
+def is_automatic(ctx: click.Context) -> bool:
+    """Return whether the command has ``--resume auto``, so that it may start again."""
+    return bool(ctx.meta.get(AUTOMATIC))
+
+
 resume = click.option(
     "--resume",
+    callback=_note_resume,
     type=click.Choice(["yes", "auto"]),
     is_flag=False,
     flag_value="yes",
@@ -120,10 +134,18 @@ def file_names(files: tuple[str, ...], files_from: str | None) -> Iterator[str]:
 
 def _read_names(path: str) -> Iterator[str]:
     """Yield the names in a list; there may be a million."""
+    from annpot.structures.sources import MAX_NAME
+
     where = "standard input" if path == "-" else f"'{path}'"
     try:
         with click.open_file(path) as lines:
-            yield from filter(None, map(str.strip, lines))
+            while line := lines.readline(MAX_NAME + 1):  # a device has no ends of lines
+                if len(line) > MAX_NAME or "\0" in line:
+                    raise InputError(
+                        f"{where}: {line[:40]!a}: expected names of files, one a line"
+                    )
+                if name := line.strip():
+                    yield name
     except UnicodeDecodeError:
         raise InputError(f"{where}: binary data, expected names of files") from None
     except OSError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -81,6 +82,7 @@ def predict(
     """Predict energies and forces of the structures in FILES.
 
     FILES are structure files of any format, '-' reads their names from standard input.
+    Structures of a file (frames) and atoms count from 0.
 
     A committee gives the means of its members and, last in each line, bounds of the
     errors: of the energy, meV/atom, and the largest of a force, meV/angstrom; with
@@ -104,12 +106,8 @@ def predict(
     )
     if resume is not None and not (results or output):
         raise click.UsageError("--resume needs -o or --results")
-    outputs = [path for path in (results, output, warnings) if path is not None]
-    if len(set(outputs)) < len(outputs):
-        raise click.UsageError("--results, -o and --warnings need files of their own")
     inputs = [*map(Path, files), loaded.predict.potential, training_set]
-    for path in outputs:
-        options.check_output(path, inputs)
+    _check_outputs([results, output, warnings], inputs)
 
     from annpot.cli.predicting import Task, run
     from annpot.parallel import world
@@ -135,3 +133,14 @@ def predict(
         totals = run(task, ranks, stop)
     if loaded.predict.fail_on == "extrapolation" and totals.warnings.n_extrapolating:
         ctx.exit(3)
+
+
+def _check_outputs(
+    outputs: Sequence[Path | None], inputs: Sequence[Path | None]
+) -> None:
+    """Check that each output has a file of its own, and that none is read."""
+    paths = [path for path in outputs if path is not None]
+    if len(set(paths)) < len(paths):
+        raise click.UsageError("--results, -o and --warnings need files of their own")
+    for path in paths:
+        options.check_output(path, inputs)

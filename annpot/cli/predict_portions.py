@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal
@@ -10,6 +9,7 @@ from typing import Literal
 from annpot.cli.predictions import Predictions, Totals
 from annpot.cli.report import MAX_SKIPPED
 from annpot.errors import AnnpotError
+from annpot.messages import join, split
 from annpot.prediction import Explain, predict
 from annpot.predictor import Predictor
 from annpot.structures.packing import describe_error, make_error
@@ -31,22 +31,16 @@ class Part:
     def pack(self) -> bytes:
         """Return it as bytes."""
         failure = self.failure and describe_error(self.failure)
-        lengths = [len(self.lines), len(self.frames)]
-        head = json.dumps([lengths, self.totals.to_json(), failure]).encode()
-        return b"\n".join([head, self.lines + self.frames + self.findings])
+        head = [self.totals.to_json(), failure]
+        return join(head, [self.lines, self.frames, self.findings])
 
     @classmethod
     def unpack(cls, packed: bytes) -> Part:
         """Return what `pack` packed."""
-        head, _, rest = packed.partition(b"\n")
-        (n_lines, n_frames), totals, failure = json.loads(head)
-        return cls(
-            rest[:n_lines],
-            rest[n_lines : n_lines + n_frames],
-            rest[n_lines + n_frames :],
-            Totals.from_json(totals),
-            None if failure is None else make_error(failure),
-        )
+        (totals, failure), parts = split(packed)
+        lines, frames, findings = map(bytes, parts)
+        error = None if failure is None else make_error(failure)
+        return cls(lines, frames, findings, Totals.from_json(totals), error)
 
 
 @dataclass

@@ -15,7 +15,7 @@ import click
 
 from annpot.errors import InputError
 from annpot.launch import launched
-from annpot.runs.interruption import INTERRUPTED
+from annpot.runs.interruption import GOES_ON, INTERRUPTED
 
 if TYPE_CHECKING:
     from annpot.parallel import Ranks
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 PARALLEL = ("generate", "predict", "train")
 """Commands that all ranks work on; others are rank 0's."""
 
-PATIENCE = {1: 2.0, 2: 2.0, INTERRUPTED: 20.0}
+PATIENCE = {1: 2.0, 2: 2.0, GOES_ON: 20.0, INTERRUPTED: 20.0}
 """Seconds for which a rank with this exit code waits for the others to end, too; they
 may be waiting for it. With other codes it has done its part."""
 MOMENT = 0.5
@@ -95,7 +95,8 @@ def _end(ranks: Ranks, code: int, message: str, stderr: IO[str]) -> int:
     found = ranks.farewell(json.dumps([code, message]).encode(), patience)
     sys.stdout.flush()
     if found is None:
-        _tell(stderr, message and f"rank {ranks.rank}: {message}")
+        message = message or "asked to end, and others are not\n"
+        _tell(stderr, f"rank {ranks.rank}: {message}")
         time.sleep(MOMENT)
         ranks.abort(code)
     ends: list[Any] = [json.loads(data) for data in found or []]

@@ -16,8 +16,37 @@ def report_file(values: dict[str, Any], as_json: bool) -> None:
     if as_json:
         print_json(values)
         return
-    for line in _lines(values, ""):
-        click.echo(line)
+    for key, value in values.items():
+        told = _fold(value) if key == "members" else {key: value}
+        for line in _lines(told, ""):
+            click.echo(line)
+
+
+def _fold(members: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return what members share, told once, and a line for what is a member's own."""
+    shared, own = _share(members)
+    lines = [{"member": number} | rest for number, rest in enumerate(own)]
+    return {"members": lines, "each member": shared}
+
+
+def _share(
+    sections: list[dict[str, Any]],
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Return what all sections say alike, and what is left of each, by dotted keys."""
+    shared: dict[str, Any] = {}
+    own: list[dict[str, Any]] = [{} for _ in sections]
+    for key in dict.fromkeys(key for section in sections for key in section):
+        found = [section.get(key) for section in sections]
+        if all(value == found[0] for value in found):
+            shared[key] = found[0]
+        elif all(isinstance(value, dict | None) for value in found):
+            shared[key], inner = _share([value or {} for value in found])
+            for rest, values in zip(own, inner, strict=True):
+                rest |= {f"{key}.{name}": value for name, value in values.items()}
+        else:
+            for rest, value in zip(own, found, strict=True):
+                rest[key] = value
+    return shared, own
 
 
 def _lines(values: dict[str, Any], indent: str) -> Iterator[str]:
@@ -52,7 +81,11 @@ def _items(items: list[Any], indent: str) -> Iterator[str]:
 
 def _short(value: Any) -> str:
     if isinstance(value, list):
+        if len(value) > 12 or any(isinstance(item, dict | list) for item in value):
+            return f"{len(value)} entries"
         return "-".join(map(str, value))
+    if isinstance(value, dict):
+        return f"{len(value)} entries"
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 

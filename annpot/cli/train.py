@@ -26,7 +26,9 @@ from annpot.cli import options
 @click.option("--epochs", help="Largest number of epochs.  [default: train.epochs]")
 @click.option("--seed", help="Seed of all random numbers.  [default: train.seed, 0]")
 @click.option(
-    "--time-limit", help="Stop after this time, e.g. 90s or 2h.  [default: none]"
+    "--time-limit",
+    help="Keep the potential so far after this time, e.g. 90s or 2h; --resume goes on."
+    "  [default: none]",
 )
 @click.option(
     "--memory",
@@ -54,7 +56,9 @@ def train(
 
     SETTINGS is a YAML file, by default in.yaml if there is one. Ctrl-C ends the
     training and keeps the best potential so far; that and SIGTERM or SIGUSR1 of a
-    batch system leave a checkpoint, from which --resume goes on, and exit code 75.
+    batch system leave a checkpoint, from which --resume goes on, and exit code 75. So
+    does a time limit, with exit code 0. Members of a committee that are not done are
+    left out of the potential so far, if others are.
     """
     loaded, path = options.load(
         settings,

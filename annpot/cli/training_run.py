@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from annpot.checkpoints.checkpoint import Checkpoint, is_result
-from annpot.checkpoints.keeper import Keeper, exist, find, names, remove, take
-from annpot.checkpoints.progress import INTERRUPTED
+from annpot.checkpoints.keeper import Keeper, exist, names, remove, take
+from annpot.checkpoints.progress import INTERRUPTED, TIME_LIMIT, UNFINISHED
 from annpot.cli import report
 from annpot.cli.report_training import EpochTable, report_training
 from annpot.committee import Committee
@@ -44,10 +43,7 @@ def run(settings: Settings, resume: str | None, restart: bool, as_json: bool) ->
     """
     ranks, chosen = world(), settings.train
     report.announce_compilation()
-    with (
-        stoppable(raising=ranks.size == 1) as stop,
-        _hold(chosen.output, ranks) as mine,
-    ):
+    with stoppable() as stop, _hold(chosen.output, ranks) as mine:
         fingerprints = load_set(chosen.input)
         done, begun = _find_start(fingerprints, chosen, resume, restart, ranks)
         if done:
@@ -57,6 +53,7 @@ def run(settings: Settings, resume: str | None, restart: bool, as_json: bool) ->
         if mine is not None:
             _finish(result, settings, as_json)
         if result.reason == INTERRUPTED:
+            ranks.barrier()  # none may leave while the potential is written
             raise Stopped(stop.number or signal.SIGINT)
 
 
@@ -85,21 +82,13 @@ def _find_start(
     restart: bool,
     ranks: Ranks,
 ) -> tuple[bool, Checkpoint | None]:
-    """Return whether all is done already, and what to go on from; rank 0 decides."""
+    """Return whether all is done already, and, on rank 0, what to go on from."""
     done, begun = False, None
     if ranks.rank == 0:
         begun = None if restart else _find_begun(settings.output, resume)
         if resume == "auto" and begun is None:
             done = _is_done(fingerprints, settings)
-    word = json.dumps([done, begun is not None]).encode()
-    done, goes_on = json.loads(ranks.broadcast(word))
-    if goes_on and ranks.rank:
-        found = find(settings.output)
-        if found is None:
-            newest, _ = names(settings.output)
-            raise AnnpotError(f"'{newest}': rank {ranks.rank} does not see this file")
-        begun = found.checkpoint
-    return done, begun
+    return ranks.any(done), begun
 
 
 def _find_begun(output: Path, resume: str | None) -> Checkpoint | None:
@@ -156,7 +145,7 @@ def _train(
     ranks: Ranks,
 ) -> Result:
     if mine is None:
-        return train(fingerprints, settings, begun=begun, stop=stop, ranks=ranks)
+        return train(fingerprints, settings, stop=stop, ranks=ranks)
     n_before = None if begun is None else begun.progress.n_epochs
     with EpochTable(settings, mine, n_before) as table:
 
@@ -179,8 +168,10 @@ def _finish(result: Result, settings: Settings, as_json: bool) -> None:
     report_training(result, settings.train, saved, as_json)
     if saved != output:
         raise AnnpotError(f"the potential is in '{saved}', not in '{output}'")
-    if result.reason != INTERRUPTED:
+    if result.reason not in UNFINISHED:
         remove(output)
+    elif result.reason == TIME_LIMIT:
+        report.say(f"with more time, {GOES_ON}")
 
 
 def _save(potential: Potential | Committee, settings: Settings) -> Path:

@@ -58,7 +58,7 @@ def read_published(files: Sequence[str], units: Units | None) -> Published:
         name, energy = _split(text)
         found: list[Structure] = []
         for file in find_files(Source((name,)), Path()):
-            known = is_predictions(read_start(file.path, 4096))
+            known = is_predictions(read_start(file.path))
             part = read_predictions(file.path) if known else _read(file.path, units)
             found += part
             own += [known or energy is not None] * len(part)

@@ -41,10 +41,10 @@ class Section:
         self._parts.append((key, inner, remark))
         return inner
 
-    def items(self, key: str, remark: str = "") -> Items:
+    def items(self, key: str) -> Items:
         """Add a key whose value is a list, an item a line, and return that."""
         inner = Items()
-        self._parts.append((key, inner, remark))
+        self._parts.append((key, inner, ""))
         return inner
 
     def values(self) -> dict[str, Any]:

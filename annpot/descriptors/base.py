@@ -21,7 +21,7 @@ from annpot.elements import SYMBOLS
 from annpot.errors import FileFormatError
 from annpot.kernels.environment import Neighbours
 from annpot.kernels.threads import share
-from annpot.pairs import plan_chunks
+from annpot.pairs import find_pairs, plan_chunks
 from annpot.structures.structure import Array, Batch, Integers
 
 
@@ -205,6 +205,11 @@ class Descriptor:
         """Number of features of each central species."""
         return np.asarray(sum(part.n_features_s for part in self.parts))
 
+    @property
+    def n_features(self) -> dict[str, int]:
+        """The same by the symbols of the species, in their order."""
+        return dict(zip(self.species, self.n_features_s.tolist(), strict=True))
+
     @cached_property
     def operators(self) -> list[tuple[Integers, Operator]]:
         """All operators, with the first feature of their part by central species."""
@@ -246,8 +251,18 @@ class Descriptor:
             for species in self.species
         }
 
-    def compute_features(self, batch: Batch, neighbours: Neighbours) -> Features:
-        """Return the features of all atoms."""
+    def compute_features(
+        self, batch: Batch, neighbours: Neighbours | None = None
+    ) -> Features:
+        """Return the features of all atoms.
+
+        Parameters
+        ----------
+        neighbours
+            `annpot.pairs.find_pairs` of ``cutoffs``; searched for if not given.
+        """
+        if neighbours is None:
+            neighbours = find_pairs(batch, self.cutoffs)
         atoms_s, feature_n = _lay_out(batch, self.n_features_s)
         sizes_s = np.array([len(atoms) for atoms in atoms_s])
         features = Features(

@@ -178,47 +178,61 @@ class Chebyshev:
         return [MomentsOperator(centrals, shells)]
 
     def _central(self, s: int) -> Central:
+        return Central(
+            l_max=self.angular_s[s].order,
+            neighbourhoods=[
+                self._neighbourhood(s, t) for t in range(len(self.species))
+            ],
+            blocks=self._blocks(s),
+            features=self._features_of_products(s),
+        )
+
+    def _stride(self, s: int) -> int:
+        """Return from the radial features of a channel to those of the next."""
         radial, angular = self.radial_s[s], self.angular_s[s]
-        n_radial, l_max = radial.order + 1, angular.order
-        resolved = angular.radial_order is not None
-        n = (angular.radial_order or 0) + 1 if l_max >= 0 else 0
-        stride = n_radial if resolved else n_radial + l_max + 1
-        kind = SQUEEZED if resolved else CHEBYSHEV
-        weights_ct = self.weights_sct[s]
-        neighbourhoods = [
-            Neighbourhood(
-                two_body=[Row(CHEBYSHEV, n_radial, radial.cutoff)] if n_radial else [],
-                moments=[Row(kind, n, angular.cutoff)] if n else [],
-                to_features=[
-                    Entry(a, c * stride + a, weights_t[t])
-                    for c, weights_t in enumerate(weights_ct)
-                    for a in range(n_radial)
-                ],
-                to_channels=[
-                    Entry(k, c * n + k, weights_t[t])
-                    for c, weights_t in enumerate(weights_ct)
-                    for k in range(n)
-                ],
-            )
-            for t in range(len(self.species))
-        ]
-        blocks = self._blocks(s)
-        features: list[tuple[int, int, Sequence[float]]]
-        if resolved:
-            first = n_radial * len(weights_ct)
-            features = [
-                (first + q * (l_max + 1) + l, q, np.eye(l_max + 1)[l])
+        between = 0 if angular.radial_order is not None else angular.order + 1
+        return radial.order + 1 + between
+
+    def _neighbourhood(self, s: int, t: int) -> Neighbourhood:
+        """Return what atoms of species ``t`` around one of species ``s`` add to."""
+        radial, angular = self.radial_s[s], self.angular_s[s]
+        n_radial, stride = radial.order + 1, self._stride(s)
+        n = (angular.radial_order or 0) + 1 if angular.order >= 0 else 0
+        kind = CHEBYSHEV if angular.radial_order is None else SQUEEZED
+        weights_c = [weights_t[t] for weights_t in self.weights_sct[s]]
+        return Neighbourhood(
+            two_body=[Row(CHEBYSHEV, n_radial, radial.cutoff)] if n_radial else [],
+            moments=[Row(kind, n, angular.cutoff)] if n else [],
+            to_features=[
+                Entry(a, c * stride + a, weight)
+                for c, weight in enumerate(weights_c)
+                for a in range(n_radial)
+            ],
+            to_channels=[
+                Entry(k, c * n + k, weight)
+                for c, weight in enumerate(weights_c)
+                for k in range(n)
+            ],
+        )
+
+    def _features_of_products(self, s: int) -> list[tuple[int, int, Sequence[float]]]:
+        """Return the angular features, see `Central`."""
+        angular, blocks = self.angular_s[s], self._blocks(s)
+        n_radial, n_angular = self.radial_s[s].order + 1, angular.order + 1
+        if angular.radial_order is not None:
+            first = n_radial * len(self.weights_sct[s])
+            return [
+                (first + q * n_angular + l, q, np.eye(n_angular)[l])
                 for q in range(len(products(blocks)))
-                for l in range(l_max + 1)  # noqa: E741
+                for l in range(n_angular)  # noqa: E741
             ]
-        else:
-            M_al = legendre_matrix(max(l_max, 0), *(LEGACY if angular.legacy else ()))
-            features = [
-                (c * stride + n_radial + a, c, M_al[a])
-                for c in range(len(blocks))
-                for a in range(l_max + 1)
-            ]
-        return Central(l_max, neighbourhoods, blocks, features)
+        legacy = LEGACY if angular.legacy else ()
+        M_al = legendre_matrix(max(angular.order, 0), *legacy)
+        return [
+            (c * self._stride(s) + n_radial + a, c, M_al[a])
+            for c in range(len(blocks))
+            for a in range(n_angular)
+        ]
 
     def to_dict(self) -> dict[str, Any]:
         """Return the recipe as JSON-ready dictionary, with its ``type``."""

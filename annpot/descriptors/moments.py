@@ -6,13 +6,14 @@ See `annpot.kernels.moments` for what is computed.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
 from annpot.descriptors.base import Motion, Task
+from annpot.descriptors.tables import firsts, integers
 from annpot.kernels import moment_forces, moment_tangents, moments
 from annpot.kernels.harmonics import recurrence_table
 from annpot.kernels.lanes import WIDTH, aligned_zeros
@@ -22,7 +23,7 @@ from annpot.kernels.recipe import (
     SparseMap,
     make_workspace,
 )
-from annpot.structures.structure import Array, Integers
+from annpot.structures.structure import Array
 
 
 class Row(NamedTuple):
@@ -146,12 +147,12 @@ def make_recipe(centrals: Sequence[Central], shells: tuple[float, ...]) -> Recip
         strict=True,
     )
     starts, stops = _block_bounds(centrals)
-    n_channels_s = _integers(max(channels, default=0) for channels in stops)
-    first_square_g = _firsts(squares)
+    n_channels_s = integers(max(channels, default=0) for channels in stops)
+    first_square_g = firsts(squares)
     product_entries = [_product_entries(central) for central in centrals]
     return Recipe(
         radial=_table(groups),
-        middle_g=_firsts([(*g.two_body, *g.moments) for g in groups])[:-1]
+        middle_g=firsts([(*g.two_body, *g.moments) for g in groups])[:-1]
         + np.array([len(g.two_body) for g in groups]),
         n_two_g=np.array([_count(g.two_body) for g in groups]),
         n_three_g=np.array([_count(g.moments) for g in groups]),
@@ -159,9 +160,9 @@ def make_recipe(centrals: Sequence[Central], shells: tuple[float, ...]) -> Recip
         shell_three_g=np.array([_shell(g.moments, shells) for g in groups]),
         r_far=max(shells) + 1.0,
         l_max_s=l_max_s,
-        block_si=_firsts(starts),
-        start_i=_integers(itertools.chain(*starts)),
-        stop_i=_integers(itertools.chain(*stops)),
+        block_si=firsts(starts),
+        start_i=integers(itertools.chain(*starts)),
+        stop_i=integers(itertools.chain(*stops)),
         n_channels_s=n_channels_s,
         n_padded=_pad(int(n_channels_s.max())),
         n_padded_lm=_pad((int(l_max_s.max()) + 1) ** 2),
@@ -173,7 +174,7 @@ def make_recipe(centrals: Sequence[Central], shells: tuple[float, ...]) -> Recip
         ).reshape(-1, 2),
         selves_of_squares=_sparse(selves),
         features_of_products=_sparse(product_entries),
-        first_feature_s=_integers(map(_first_feature, product_entries)),
+        first_feature_s=integers(map(_first_feature, product_entries)),
         harmonics=recurrence_table(max(0, int(l_max_s.max()))),
     )
 
@@ -181,15 +182,6 @@ def make_recipe(centrals: Sequence[Central], shells: tuple[float, ...]) -> Recip
 def _pad(count: int) -> int:
     """Return a count up to a multiple of 8, at least that."""
     return max(1, -(-count // WIDTH)) * WIDTH
-
-
-def _integers(values: Iterable[int]) -> Integers:
-    return np.array(list(values), dtype=np.int64)
-
-
-def _firsts(lists: Sequence[Sequence[object]]) -> Integers:
-    """Return where each list starts when they are put one after the other."""
-    return np.cumsum([0, *map(len, lists)], dtype=np.int64)
 
 
 def _count(rows: Sequence[Row]) -> int:
@@ -203,21 +195,21 @@ def _shell(rows: Sequence[Row], shells: tuple[float, ...]) -> int:
 
 def _table(groups: Sequence[Neighbourhood]) -> RadialTable:
     rows = [row for g in groups for row in (*g.two_body, *g.moments)]
-    firsts = [
+    first_i = [
         first
         for g in groups
         for part in (g.two_body, g.moments)
         for first in np.cumsum([0, *(row.size for row in part)])[:-1]
     ]
     return RadialTable(
-        first_g=_firsts([(*g.two_body, *g.moments) for g in groups]),
-        kind_i=np.array([row.kind for row in rows], dtype=np.int64),
-        first_i=np.array(firsts, dtype=np.int64),
-        count_i=np.array([row.size for row in rows], dtype=np.int64),
+        first_g=firsts([(*g.two_body, *g.moments) for g in groups]),
+        kind_i=integers(row.kind for row in rows),
+        first_i=integers(first_i),
+        count_i=integers(row.size for row in rows),
         cutoff_i=np.array([row.cutoff for row in rows], dtype=float),
-        shape_i=np.array([row.shape for row in rows], dtype=np.int64),
+        shape_i=integers(row.shape for row in rows),
         alpha_i=np.array([row.alpha for row in rows], dtype=float),
-        start_i=_firsts([row.parameters for row in rows])[:-1],
+        start_i=firsts([row.parameters for row in rows])[:-1],
         parameters=np.array([p for row in rows for p in row.parameters], dtype=float),
     )
 
@@ -225,9 +217,9 @@ def _table(groups: Sequence[Neighbourhood]) -> RadialTable:
 def _sparse(lists: Sequence[Sequence[Entry]]) -> SparseMap:
     entries = [entry for entries in lists for entry in entries]
     return SparseMap(
-        first_g=_firsts(lists),
-        from_i=np.array([e.source for e in entries], dtype=np.int64),
-        to_i=np.array([e.target for e in entries], dtype=np.int64),
+        first_g=firsts(lists),
+        from_i=integers(e.source for e in entries),
+        to_i=integers(e.target for e in entries),
         weight_i=np.array([e.weight for e in entries], dtype=float),
     )
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from annpot.descriptors.base import Motion, Task
 from annpot.descriptors.bells import Bells, plan_bells
+from annpot.descriptors.tables import firsts, integers
 from annpot.kernels import triplet_forces, triplet_tangents, triplets
 from annpot.kernels.cutoffs import EXPONENTIAL, POLY1, POLY2, POLY3, POLY4
 from annpot.kernels.triplet_recipe import (
@@ -202,15 +203,17 @@ class _Product(NamedTuple):
     rs: float
 
 
+_Terms = dict[float, list[tuple[int, int, float]]]
+"""For each eta of bells the entries: angular function, feature and weight."""
+
+
 class _Group:
     """The functions of a central species with neighbours of two species."""
 
     def __init__(self, pair: tuple[int, int]) -> None:
         self.pair = pair
         self.angular: dict[_Angular, int] = {}
-        self.products: dict[_Product, dict[float, list[tuple[int, int, float]]]] = {}
-        """For each product and eta of bells the entries: angular function, feature and
-        weight."""
+        self.products: dict[_Product, _Terms] = {}
 
     def add(self, function: TripletFunction, weight: float) -> None:
         """Add a function."""
@@ -227,6 +230,11 @@ class _Group:
     def sides(self) -> list[_Radial]:
         """Functions of r_jk, in the order of the kernel."""
         return _sorted([product.radial for product in self.products if product.r_jk])
+
+    @property
+    def has_window(self) -> bool:
+        """Whether an angular function is zero but for some angles."""
+        return any(function.kind == WINDOW for function in self.angular)
 
     @property
     def reach(self) -> float:
@@ -268,9 +276,6 @@ def _rows(sets: Sequence[Sequence[_Radial]]) -> RadialRows:
         for radials in sets
     ]
     rows = [row for rows in rows_g for row in rows]
-    firsts = [
-        first for rows_ in rows_g for first in _firsts([len(row) for row in rows_])[:-1]
-    ]
     numbers = [
         [*row[0].shared, *itertools.chain(*(r.own for r in row))] for row in rows
     ]
@@ -282,18 +287,18 @@ def _rows(sets: Sequence[Sequence[_Radial]]) -> RadialRows:
     ]
     first_step_i, powers_sk, exponents_sk = _steps(bells_i)
     return RadialRows(
-        first_g=_firsts([len(rows) for rows in rows_g]),
-        kind_i=np.array([row[0].kind for row in rows], dtype=np.int64),
-        shape_i=np.array([row[0].shape for row in rows], dtype=np.int64),
-        first_i=np.array(firsts, dtype=np.int64),
-        count_i=np.array([len(row) for row in rows], dtype=np.int64),
-        start_i=_firsts([len(part) for part in numbers])[:-1],
+        first_g=firsts(rows_g),
+        kind_i=integers(row[0].kind for row in rows),
+        shape_i=integers(row[0].shape for row in rows),
+        first_i=integers(n for rows_ in rows_g for n in firsts(rows_)[:-1]),
+        count_i=integers(map(len, rows)),
+        start_i=firsts(numbers)[:-1],
         parameters=np.array(list(itertools.chain(*numbers)), dtype=float),
         first_step_i=first_step_i,
         powers_sk=powers_sk,
         exponents_sk=exponents_sk,
-        bell_i=np.array([k for bells in bells_i for k in bells.steps], dtype=np.int64),
-        first_bell_i=_firsts([len(bells.steps) for bells in bells_i])[:-1],
+        bell_i=integers(k for bells in bells_i for k in bells.steps),
+        first_bell_i=firsts([bells.steps for bells in bells_i])[:-1],
     )
 
 
@@ -302,22 +307,17 @@ def _steps(plans: Sequence[Bells]) -> tuple[Integers, Integers, Array]:
     powers = [pair for bells in plans for pair in bells.powers]
     exponents = [pair for bells in plans for pair in bells.exponents]
     return (
-        _firsts([len(bells.powers) for bells in plans]),
+        firsts([bells.powers for bells in plans]),
         np.array(powers, dtype=np.int64).reshape(-1, 2),
         np.array(exponents, dtype=float).reshape(-1, 2),
     )
 
 
-def _firsts(sizes: Sequence[int]) -> Integers:
-    """Return where each part starts, and where the last one ends."""
-    return np.cumsum([0, *sizes], dtype=np.int64)
-
-
 def _angular_table(groups: Sequence[_Group]) -> AngularFunctions:
     functions = [function for group in groups for function in group.angular]
     return AngularFunctions(
-        kind_q=np.array([f.kind for f in functions], dtype=np.int64),
-        power_q=np.array([f.power for f in functions], dtype=np.int64),
+        kind_q=integers(f.kind for f in functions),
+        power_q=integers(f.power for f in functions),
         parameters_qk=np.array([f.parameters for f in functions]).reshape(-1, 2),
     )
 
@@ -331,10 +331,53 @@ def make_recipe(
     groups_s = [_groups(functions, weights_t) for functions in functions_s]
     groups = list(itertools.chain(*groups_s))
     radials_s = [
-        _sorted([product.radial for group in central for product in group.products])
+        _sorted([p.radial for group in central for p in group.products])
         for central in groups_s
     ]
-    products = [
+    products = _list_products(groups_s, radials_s)
+    terms_p = [terms for *_, terms in products]
+    terms = [term for part in terms_p for term in part.items()]
+    entries = [entry for _, part in terms for entry in part]
+    bells_p = [
+        plan_bells([(eta, rs) for eta in part if eta != 0.0])
+        for *_, rs, part in products
+    ]
+    first_step_p, powers_sk, exponents_sk = _steps(bells_p)
+    return TripletRecipe(
+        rows=_rows([*radials_s, *(group.sides for group in groups)]),
+        angular=_angular_table(groups),
+        n_radial_s=integers(map(len, radials_s)),
+        shell_s=np.array([_shell(radials, shells) for radials in radials_s]),
+        r_far=max(shells) + 1.0,
+        first_group_s=firsts(groups_s),
+        species_hk=np.array([g.pair for g in groups], dtype=np.int64).reshape(-1, 2),
+        reach_h=np.array([group.reach**2 for group in groups], dtype=float),
+        has_side_h=np.array([bool(group.sides) for group in groups], dtype=bool),
+        has_window_h=np.array([group.has_window for group in groups], dtype=bool),
+        first_angular_h=firsts([group.angular for group in groups]),
+        first_product_h=firsts([group.products for group in groups]),
+        radial_p=integers(a for a, *_ in products),
+        side_p=integers(c for _, c, *_ in products),
+        rs_p=np.array([rs for *_, rs, _ in products], dtype=float),
+        first_step_p=first_step_p,
+        powers_sk=powers_sk,
+        eta_s=exponents_sk[:, 0].copy(),
+        first_term_p=firsts(terms_p),
+        eta_i=np.array([eta for eta, _ in terms], dtype=float),
+        bell_i=integers(itertools.chain(*map(_bell_numbers, terms_p, bells_p))),
+        first_entry_i=firsts([part for _, part in terms]),
+        first_entry_p=firsts([[*itertools.chain(*t.values())] for t in terms_p]),
+        angular_e=integers(q for q, *_ in entries),
+        feature_e=integers(feature for _, feature, _ in entries),
+        weight_e=np.array([weight for *_, weight in entries], dtype=float),
+    )
+
+
+def _list_products(
+    groups_s: Sequence[Sequence[_Group]], radials_s: Sequence[Sequence[_Radial]]
+) -> list[tuple[int, int, float, _Terms]]:
+    """Return numbers of the functions of the sides and of r_jk, rs, and the terms."""
+    return [
         (
             radials.index(product.radial),
             group.sides.index(product.radial) if product.r_jk else -1,
@@ -345,53 +388,6 @@ def make_recipe(
         for group in central
         for product, terms in group.products.items()
     ]
-    terms = [term for *_, part in products for term in part.items()]
-    entries = [entry for _, part in terms for entry in part]
-    bells_p = [
-        plan_bells([(eta, rs) for eta in part if eta != 0.0])
-        for *_, rs, part in products
-    ]
-    first_step_p, powers_sk, exponents_sk = _steps(bells_p)
-    return TripletRecipe(
-        rows=_rows([*radials_s, *(group.sides for group in groups)]),
-        angular=_angular_table(groups),
-        n_radial_s=np.array([len(radials) for radials in radials_s], dtype=np.int64),
-        shell_s=np.array([_shell(radials, shells) for radials in radials_s]),
-        r_far=max(shells) + 1.0,
-        first_group_s=_firsts([len(central) for central in groups_s]),
-        species_hk=np.array([g.pair for g in groups], dtype=np.int64).reshape(-1, 2),
-        reach_h=np.array([group.reach**2 for group in groups], dtype=float),
-        has_side_h=np.array([bool(group.sides) for group in groups], dtype=bool),
-        has_window_h=np.array(
-            [any(f.kind == WINDOW for f in group.angular) for group in groups],
-            dtype=bool,
-        ),
-        first_angular_h=_firsts([len(group.angular) for group in groups]),
-        first_product_h=_firsts([len(group.products) for group in groups]),
-        radial_p=np.array([a for a, *_ in products], dtype=np.int64),
-        side_p=np.array([c for _, c, *_ in products], dtype=np.int64),
-        rs_p=np.array([rs for *_, rs, _ in products], dtype=float),
-        first_step_p=first_step_p,
-        powers_sk=powers_sk,
-        eta_s=exponents_sk[:, 0].copy(),
-        first_term_p=_firsts([len(part) for *_, part in products]),
-        eta_i=np.array([eta for eta, _ in terms], dtype=float),
-        bell_i=np.array(
-            [
-                k
-                for part, bells in zip(products, bells_p, strict=True)
-                for k in _bell_numbers(part[-1], bells)
-            ],
-            dtype=np.int64,
-        ),
-        first_entry_i=_firsts([len(part) for _, part in terms]),
-        first_entry_p=_firsts(
-            [sum(len(part) for part in term.values()) for *_, term in products]
-        ),
-        angular_e=np.array([q for q, *_ in entries], dtype=np.int64),
-        feature_e=np.array([feature for _, feature, _ in entries], dtype=np.int64),
-        weight_e=np.array([weight for *_, weight in entries], dtype=float),
-    )
 
 
 def _bell_numbers(etas: Iterable[float], bells: Bells) -> list[int]:

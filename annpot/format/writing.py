@@ -44,7 +44,6 @@ def create(
     path: Path,
     kind: str,
     settings: str,
-    keep_partial: bool = False,
     in_memory: bool = False,
     previous: Path | None = None,
     streams: container.Streams = container.NO_STREAMS,
@@ -60,10 +59,6 @@ def create(
     ----------
     settings
         JSON text of the settings that led to the content.
-    keep_partial
-        Leave the partial file if the block raises. Rows are safe in it once
-        ``file.flush()`` returned (from a crash of the program, not of the computer);
-        rows after the last flush may read as zeros if the disk was full.
     in_memory
         For small files: HDF5, which is noisy about a full disk, writes to memory only.
         If the name ends with `TEXT_SUFFIX`, they are written in their text form.
@@ -93,8 +88,7 @@ def create(
             _write_out(file, partial, path)
     except BaseException:
         _abandon(file)
-        if not keep_partial:
-            partial.unlink(missing_ok=True)
+        partial.unlink(missing_ok=True)
         raise
     with errors_naming(path):
         file.close()

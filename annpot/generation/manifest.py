@@ -16,7 +16,7 @@ from annpot.elements import SYMBOLS
 from annpot.errors import AnnpotError, FileFormatError, InputError
 from annpot.settings import Settings
 from annpot.structures.portions import iterate_portions
-from annpot.structures.sources import Source, SourceFile, find_files
+from annpot.structures.sources import Source, SourceFile, find_all_files
 from annpot.version import __version__
 
 FORMAT = "annpot parts"
@@ -80,6 +80,13 @@ class Manifest:
             _digest([common, portion.digest, *self.files_of(portion)])
             for portion in self.portions
         ]
+
+    def made_of(self, on_error: str) -> str:
+        """Return the digest of all that decides what is in the set, but for species.
+
+        Those are settings, or found in the files.
+        """
+        return _digest([self.settings, on_error, self.files, self.portions])
 
     def files_of(self, portion: ManifestPortion) -> list[ManifestFile]:
         """Return the files of a portion."""
@@ -157,7 +164,7 @@ def plan(settings: Settings, base: Path) -> tuple[Manifest, list[str]]:
         If there are no files, or one cannot be read.
     """
     sources = [Source(**dict(group)) for group in settings.structures]
-    files = [file for source in sources for file in find_files(source, base)]
+    files = find_all_files(sources, base)
     stamped = [_stamp(file) for file in files]
     wanted = min(LARGEST, sum(file.size for file in stamped) // MOST)
     wanted = max(wanted, ATOM_BYTES * settings.generate.batch_atoms)

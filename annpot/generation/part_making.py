@@ -9,12 +9,12 @@ from itertools import islice
 
 from annpot.descriptors import Descriptor
 from annpot.generation.parts import Mark, PartsFolder, open_part, write_part
-from annpot.scaling import Statistics
+from annpot.scaling import Statistics, merge_statistics
 from annpot.set_writing import Entry, iterate_batches, make_empty_part, make_part
 from annpot.settings import GenerateSettings
 from annpot.structures.sources import Source
 from annpot.structures.structure import Structure
-from annpot.tally import Rules, merge_statistics
+from annpot.tally import Rules
 
 
 @dataclass(frozen=True)

@@ -51,6 +51,9 @@ class Stop:
 
     number: int | None = None
     """Of the first one."""
+    raising: bool = True
+    """False: it is only noted, for the block to look at: ranks of MPI must stop at the
+    same place."""
 
 
 @contextlib.contextmanager
@@ -63,17 +66,16 @@ def stoppable(raising: bool = True) -> Iterator[Stop]:
     Parameters
     ----------
     raising
-        False: the signal is only noted, for the block to look at: ranks of MPI must
-        stop at the same place.
+        Of the `Stop`, which the block may change.
     """
-    stop = Stop()
+    stop = Stop(raising=raising)
     first = 0.0
 
     def handle(number: int, _: object) -> None:
         nonlocal first
         if stop.number is None:
             stop.number, first = number, time.monotonic()
-            if raising:
+            if stop.raising:
                 raise Stopped(number)
         elif number == signal.SIGINT and time.monotonic() - first > ECHO:
             raise KeyboardInterrupt

@@ -27,7 +27,13 @@ import numpy as np
 from annpot.errors import FileFormatError
 from annpot.potential import Potential
 from annpot.preparation import DOMAIN_FLOOR
-from annpot.scaling import Scaling, Statistics, compute_statistics, fit_whitening
+from annpot.scaling import (
+    Scaling,
+    Statistics,
+    compute_statistics,
+    fit_whitening,
+    merge_statistics,
+)
 from annpot.selection.pool import (
     Candidate,
     Compute,
@@ -148,9 +154,7 @@ def cover_nothing(pool: Pool, compute: Compute) -> list[Cover]:
     found: list[Statistics] = []
     for blocks in iterate_features(pool, compute):
         new = [compute_statistics(G_nf) for G_nf in blocks]
-        if found:
-            new = [a.merge(b) for a, b in zip(found, new, strict=True)]
-        found = new
+        found = merge_statistics(found, new)
     return [Cover(fit_whitening(statistics, DOMAIN_FLOOR)) for statistics in found]
 
 
@@ -167,16 +171,17 @@ def cover_training(potential: Potential, known: bool) -> list[Cover]:
     FileFormatError
         If the potential does not know them.
     """
+    domains, whitenings = potential.domains, potential.whitenings
+    if domains is None or whitenings is None:
+        raise FileFormatError(
+            "the potential does not say what it was trained on, as those of other "
+            "programs: expected one that annpot trained"
+        )
     covers = []
-    for model in potential.models:
-        if model.domain is None or model.domain.whitening is None:
-            raise FileFormatError(
-                "the potential does not say what it was trained on, as those of other "
-                "programs: expected one that annpot trained"
-            )
-        W_ff, statistics = model.domain.whitening.matrix_ff, model.domain.statistics
+    for domain, whitening in zip(domains, whitenings, strict=True):
+        W_ff, statistics = whitening.matrix_ff, domain.statistics
         known_ff = statistics.n_atoms * W_ff.T @ statistics.covariance_ff @ W_ff
-        covers.append(Cover(model.domain.whitening, known_ff if known else None))
+        covers.append(Cover(whitening, known_ff if known else None))
     return covers
 
 

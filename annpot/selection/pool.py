@@ -13,7 +13,6 @@ from annpot.convert.structure_files import structures_of_set
 from annpot.descriptors import Descriptor, Features
 from annpot.errors import FileFormatError, StructureError
 from annpot.fingerprints import FingerprintSet
-from annpot.pairs import find_pairs
 from annpot.predictor import Predictor
 from annpot.structures.reading import SourceFile, read_files
 from annpot.structures.structure import Array, Integers, Structure, check_species, stack
@@ -142,8 +141,7 @@ def by_descriptor(descriptor: Descriptor) -> Compute:
 
     def compute(structures: list[Structure]) -> tuple[Features, Array | None]:
         batch = stack(structures, descriptor.species)
-        neighbours = find_pairs(batch, descriptor.cutoffs)
-        return descriptor.compute_features(batch, neighbours), None
+        return descriptor.compute_features(batch), None
 
     return compute
 

@@ -9,7 +9,7 @@ import os
 import stat
 import tarfile
 import zlib
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -23,6 +23,8 @@ USUAL_FILE, USUAL_PACKING = 1 << 26, 100
 kind packs 3 to 20 times smaller, a bomb 1000 times."""
 LARGEST_HEADER = 1 << 15
 """Bytes of a name or other header in an archive, which is read as a whole."""
+START_BYTES = 1 << 12
+"""From which formats are recognised."""
 MAX_MEMBERS = 1_000_000
 """Of an archive: a small packed one can hold billions of empty ones."""
 
@@ -51,6 +53,14 @@ def is_archive(path: Path) -> bool:
 def is_xsf(name: str) -> bool:
     """Return whether ``name`` is that of an XSF file, perhaps a compressed one."""
     return name.lower().endswith(XSF_SUFFIXES)
+
+
+def name_unpacked(path: Path) -> str:
+    """Return the name of a file in lower case, without the suffix of a packing."""
+    name = path.name.lower()
+    for suffix in PACKED:
+        name = name.removesuffix(suffix)
+    return name
 
 
 def read_content(path: Path) -> bytes:
@@ -112,7 +122,7 @@ def open_content(path: Path) -> Iterator[BinaryIO]:
             yield file
 
 
-def read_start(path: Path, n_bytes: int) -> bytes:
+def read_start(path: Path) -> bytes:
     """Return the first bytes of the file ``path``, uncompressed; none if there is none.
 
     What is wrong with a file is told when it is read as a whole.
@@ -122,7 +132,7 @@ def read_start(path: Path, n_bytes: int) -> bytes:
     opener = OPENERS.get(path.suffix.lower())
     try:
         with open(path, "rb") if opener is None else opener(path) as file:
-            return file.read(n_bytes)
+            return file.read(START_BYTES)
     except DAMAGE:
         return b""
 
@@ -162,28 +172,23 @@ def list_members(path: Path) -> list[str]:
         ]
 
 
-def read_members(
-    path: Path, members: Container[str] | None = None
-) -> Iterator[tuple[str, bytes]]:
+def read_members(path: Path) -> Iterator[tuple[str, bytes]]:
     """Yield name and content of the XSF files in the archive ``path``, in its order.
 
-    Only those named in ``members``, if given. Folders, links and files that are not
-    called ``*.xsf`` are passed over.
+    Folders, links and files that are not called ``*.xsf`` are passed over.
     """
-    n_found = 0
+    empty = True
     with _open_archive(path) as archive:
         for member in _iterate_members(archive, path):
             if not _is_wanted(member):
                 continue
-            n_found += 1
-            name = _name(member)
-            if members is None or name in members:
-                # The size is checked first: it is what is going to be allocated.
-                _check_size(member.size, f"{path}:{name}", LARGEST_FILE)
-                if member.issparse():
-                    raise StructureError(f"'{path}:{name}': a file with holes")
-                yield name, archive.read(member)
-    if n_found == 0:
+            empty, name = False, _name(member)
+            # The size is checked first: it is what is going to be allocated.
+            _check_size(member.size, f"{path}:{name}", LARGEST_FILE)
+            if member.issparse():
+                raise StructureError(f"'{path}:{name}': a file with holes")
+            yield name, archive.read(member)
+    if empty:
         raise StructureError(f"'{path}': files called *.xsf expected, found none")
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from annpot.errors import StructureError
 from annpot.kernels import block_lines as kernel
 from annpot.structures.archives import LARGEST_FILE
-from annpot.structures.lines import show
+from annpot.structures.lines import BYTE_ORDER_MARK, show
 from annpot.structures.structure import Integers
 
 CHUNK_BYTES = 1 << 20
@@ -22,7 +22,6 @@ CHUNK_BYTES = 1 << 20
 LONGEST_LINE = 1 << 26
 """Bytes of a line: a guard against files that are not text."""
 BEGIN, END = (np.frombuffer(word, dtype=np.uint8) for word in (b"begin", b"end"))
-BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 Find = Callable[[Any, int, int, Integers, Integers, Integers], tuple[int, int]]
 

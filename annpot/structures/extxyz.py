@@ -20,11 +20,11 @@ from annpot.elements import SYMBOLS
 from annpot.errors import StructureError
 from annpot.structures.lines import Lines
 from annpot.structures.references import (
+    COMPONENTS,
     ENERGY_LABELS,
     PLAIN_ENERGY,
     STRESS_LABELS,
     VIRIAL_LABELS,
-    VOIGT,
     find_energy,
     find_forces,
     find_stress,
@@ -227,7 +227,7 @@ def _begin(values: dict[str, str], n_atoms: int) -> _Frame:
         if key in MATRICES:
             numbers = numbers.reshape(3, 3).T
         if key == "stress":
-            numbers = numbers[VOIGT]
+            numbers = numbers[COMPONENTS]
         target = results if key in RESULTS else info
         target[key] = numbers if numbers.size > 1 else float(numbers[0])
     return _Frame(n_atoms, np.array(directions_c), cell_cc, info, results)

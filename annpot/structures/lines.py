@@ -7,6 +7,8 @@ import numpy as np
 from annpot.errors import StructureError
 from annpot.structures.checks import LARGEST
 
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
 
 def show(token: str) -> str:
     """Return ``token`` as part of a message: short and printable."""
@@ -47,7 +49,7 @@ class Lines:
     def __init__(
         self, content: bytes, name: str, format_: str, first_line: int = 0
     ) -> None:
-        content = content.removeprefix(b"\xef\xbb\xbf")
+        content = content.removeprefix(BYTE_ORDER_MARK)
         if b"\r" in content:
             content = content.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         # Each line ends with a newline, on which the kernel relies.

@@ -19,11 +19,13 @@ from annpot.structures.archives import (
     PACKED,
     is_archive,
     is_xsf,
+    name_unpacked,
     open_content,
     read_members,
     read_start,
 )
 from annpot.structures.blocks import FINDERS, Place, Window, find_places, join_places
+from annpot.structures.lines import BYTE_ORDER_MARK
 from annpot.structures.runner_data import is_runner
 from annpot.structures.selection import parse_index, select
 from annpot.structures.sources import SourceFile
@@ -163,11 +165,9 @@ def recognise(path: Path, given: str | None) -> str:
 
 def _is_xyz(path: Path) -> bool:
     """Return whether ``path`` is called and begins like an XYZ file."""
-    name = path.name.lower()
-    for suffix in PACKED:
-        name = name.removesuffix(suffix)
-    start = read_start(path, 4096).removeprefix(b"\xef\xbb\xbf").lstrip()
-    return name.endswith(XYZ_SUFFIXES) and start.split(b"\n", 1)[0].strip().isdigit()
+    start = read_start(path).removeprefix(BYTE_ORDER_MARK).lstrip()
+    counts = start.split(b"\n", 1)[0].strip().isdigit()
+    return counts and name_unpacked(path).endswith(XYZ_SUFFIXES)
 
 
 def _require(units: Units | None, name: str) -> Units:

@@ -9,7 +9,7 @@ from annpot.errors import AnnpotError, StructureError
 from annpot.structures.packing import Found
 from annpot.structures.pieces import Refill
 from annpot.structures.portion import Portion, iterate_portions
-from annpot.structures.reading_ahead import Parsed, parse_portion, parse_portions
+from annpot.structures.reading_ahead import Parsed, parse_portions
 from annpot.structures.sources import Source
 from annpot.structures.structure import Structure
 
@@ -32,18 +32,6 @@ class PortionReader:
         self._n_workers = n_workers
         self._refill = Refill()
 
-    def read(
-        self,
-        portion: Portion,
-        *,
-        on_error: OnError = "stop",
-        skipped: list[str] | None = None,
-        require: Require | None = None,
-    ) -> Iterator[tuple[Structure, Source]]:
-        """Yield the structures of a portion; parameters as of `read_files`."""
-        parsed = parse_portion(portion, self._refill)
-        yield from _select(portion, parsed, on_error, skipped, require)
-
     def read_all(
         self,
         portions: Iterable[Portion],
@@ -52,7 +40,10 @@ class PortionReader:
         skipped: list[str] | None = None,
         require: Require | None = None,
     ) -> Iterator[Iterator[tuple[Structure, Source]]]:
-        """Yield what `read` does of each portion; each must be read before the next."""
+        """Yield the structures of each portion; parameters as of `read_files`.
+
+        Those of a portion must be read before the next.
+        """
         for portion, parsed in parse_portions(portions, self._refill, self._n_workers):
             yield _select(portion, parsed, on_error, skipped, require)
 

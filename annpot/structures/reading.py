@@ -12,7 +12,7 @@ from annpot.structures.portions import (
     Require,
     iterate_portions,
 )
-from annpot.structures.references import require_references
+from annpot.structures.references import require_energy
 from annpot.structures.sources import Source, SourceFile, find_all_files, find_files
 from annpot.structures.structure import Structure
 from annpot.units import Units
@@ -24,7 +24,7 @@ __all__ = [
     "find_files",
     "read_files",
     "read_structures",
-    "require_references",
+    "require_energy",
 ]
 
 
@@ -98,7 +98,7 @@ def read_files(
     skipped
         Takes the message of each error that was skipped.
     require
-        A further check, e.g. `require_references`, made like the others.
+        A further check, e.g. `require_energy`, made like the others.
     """
     for structures in PortionReader().read_all(
         iterate_portions(files, strip=False),

@@ -9,7 +9,7 @@ import numpy as np
 
 from annpot.errors import StructureError
 from annpot.structures.archives import PACKED
-from annpot.structures.structure import Array, Structure
+from annpot.structures.structure import VOIGT, Array, Structure
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -26,7 +26,8 @@ ASYMMETRY = 0.01
 """A stress may be as asymmetric, relative to its largest component."""
 RUNNER_SUFFIXES = tuple(f".data{packed}" for packed in ("", *PACKED))
 """Of the files that RuNNer and n2p2 read, which are called input.data."""
-VOIGT = ((0, 1, 2, 1, 0, 0), (0, 1, 2, 2, 2, 1))
+COMPONENTS = tuple(zip(*VOIGT, strict=True))
+"""Rows and columns of a matrix in Voigt order."""
 
 
 def find_energy(atoms: Atoms, label: str) -> float | None:
@@ -151,7 +152,7 @@ def _voigt(key: str, value: Any, label: str) -> Array:
             f"{label}: {key} is not symmetric, expected a symmetric one"
         )
     symmetric = 0.5 * (matrix + matrix.T)
-    return symmetric[VOIGT]
+    return symmetric[COMPONENTS]
 
 
 def _volume(atoms: Atoms, label: str) -> float:
@@ -161,41 +162,22 @@ def _volume(atoms: Atoms, label: str) -> float:
     raise StructureError(f"{label}: virial found, expected a cell with a volume, too")
 
 
-def require_references(
-    structure: Structure,
-    *,
-    energy: bool = True,
-    forces: bool = False,
-    stress: bool = False,
-) -> None:
-    """Check that ``structure`` has the references that are asked for.
+def require_energy(structure: Structure) -> None:
+    """Check that ``structure`` has an energy.
 
     Raises
     ------
     StructureError
-        If one is absent; the message says under which names it was looked for.
+        If not; the message says under which names it was looked for.
     """
+    if structure.energy is not None or structure.cohesive_energy is not None:
+        return
     name = structure.file.lower()
-    xsf, runner = name.endswith(".xsf"), name.endswith(RUNNER_SUFFIXES)
-    if energy and structure.energy is None and structure.cohesive_energy is None:
-        keys = _listed((*ENERGY_LABELS, *PLAIN_ENERGY))
-        comment = "a comment line '# total energy = ... eV'"
-        line = "a line 'energy ...'"
-        expected = comment if xsf else line if runner else keys
-        raise _absent(structure, "energy", expected)
-    if forces and structure.forces_nc is None:
-        columns = "7 columns (element x y z fx fy fz) for each atom"
-        keys = _listed((*FORCE_LABELS, *PLAIN_FORCES))
-        raise _absent(structure, "forces", columns if xsf else keys)
-    if stress and structure.stress_v is None:
-        keys = _listed((*STRESS_LABELS, "stress", *VIRIAL_LABELS, "virial"))
-        other = "another format, this one has none"
-        raise _absent(structure, "stress", other if xsf or runner else keys)
-
-
-def _absent(structure: Structure, what: str, expected: str) -> StructureError:
-    return StructureError(f"{structure.label}: no {what} found, expected {expected}")
-
-
-def _listed(keys: Iterable[str]) -> str:
-    return f"ASE calculator results or one of the keys {', '.join(keys)}"
+    if name.endswith(".xsf"):
+        expected = "a comment line '# total energy = ... eV'"
+    elif name.endswith(RUNNER_SUFFIXES):
+        expected = "a line 'energy ...'"
+    else:
+        keys = ", ".join((*ENERGY_LABELS, *PLAIN_ENERGY))
+        expected = f"ASE calculator results or one of the keys {keys}"
+    raise StructureError(f"{structure.label}: no energy found, expected {expected}")

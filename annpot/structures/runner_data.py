@@ -24,8 +24,8 @@ import numpy as np
 
 from annpot.errors import StructureError, did_you_mean
 from annpot.kernels.number_rows import count_rows
-from annpot.structures.archives import PACKED, read_start
-from annpot.structures.lines import Lines, show
+from annpot.structures.archives import name_unpacked, read_start
+from annpot.structures.lines import BYTE_ORDER_MARK, Lines, show
 from annpot.structures.structure import Array, Structure
 from annpot.structures.tables import SYMBOL_OF_CODE, find_symbol, read_rows
 from annpot.units import Units
@@ -44,36 +44,10 @@ def is_runner(path: Path) -> bool:
 
     That is: ``input.data``, or the first word of the file is ``begin``.
     """
-    name = path.name.lower()
-    for suffix in PACKED:
-        name = name.removesuffix(suffix)
-    if name == "input.data":
+    if name_unpacked(path) == "input.data":
         return True
-    start = read_start(path, 4096).removeprefix(b"\xef\xbb\xbf")
+    start = read_start(path).removeprefix(BYTE_ORDER_MARK)
     return start.split(None, 1)[:1] == [b"begin"]
-
-
-def read_runner(content: bytes | str, name: str, units: Units) -> Iterator[Structure]:
-    """Yield the structures of an ``input.data``, whose content was read from ``name``.
-
-    Positions become angstrom, energies eV, forces eV/angstrom. Charges have no meaning
-    here. Blank lines are skipped; n2p2 does not read them.
-
-    Parameters
-    ----------
-    units
-        Those of the file, which does not name them.
-
-    Raises
-    ------
-    StructureError
-        If the file is not as it should be; an absent energy is no error here.
-    """
-    raw = content.encode() if isinstance(content, str) else content
-    for found in read_blocks(raw, name, units):
-        if isinstance(found, StructureError):
-            raise found
-        yield found
 
 
 def read_blocks(

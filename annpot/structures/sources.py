@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from annpot.errors import InputError, did_you_mean
-from annpot.structures.archives import PACKED, is_archive, list_members
+from annpot.structures.archives import is_archive, list_members, name_unpacked
 from annpot.structures.runner_data import is_runner
 
 STRUCTURE_NAMES = tuple(
@@ -106,9 +106,7 @@ def _match(pattern: str, base: Path, source: Source) -> list[Path]:
 def _is_structure_file(path: Path, source: Source) -> bool:
     if path.name.startswith(".") or not path.is_file():
         return False
-    name = path.name.lower()
-    for suffix in PACKED:
-        name = name.removesuffix(suffix)
+    name = name_unpacked(path)
     if source.format is not None:
         return not is_archive(path)
     if name.endswith(".data"):

@@ -19,11 +19,7 @@ from annpot.committee import Committee
 from annpot.dataset import references, split
 from annpot.extrapolation import assess, fit_domain
 from annpot.fingerprints import load_set
-from annpot.pairs import find_nearest, find_pairs
-
-
-def compute_features(descriptor, batch):
-    return descriptor.compute_features(batch, find_pairs(batch, descriptor.cutoffs))
+from annpot.pairs import find_nearest
 
 
 def make_cases(batch, rng):
@@ -46,7 +42,7 @@ def report(name):
     fingerprints = load_set(Path(name))
     parts = split(fingerprints, 0.1, 0.1, np.random.default_rng(0))
     descriptor, batch = fingerprints.descriptor, fingerprints.batch
-    training = compute_features(descriptor, batch.take(parts.train))
+    training = descriptor.compute_features(batch.take(parts.train))
     domains = [fit_domain(G_nf, 1e-4) for G_nf in training.blocks(training.G_f)]
     nearest_nt = find_nearest(training.neighbours)
     shortest_st = np.full((len(batch.species),) * 2, np.inf)
@@ -57,7 +53,7 @@ def report(name):
     print(f"# {name}")
     print("# case: low or high, high | by kind, each structures/atoms in per cent")
     for case, structures in cases.items():
-        features = compute_features(descriptor, structures)
+        features = descriptor.compute_features(structures)
         report_shares(
             case, structures, assess(descriptor, domains, shortest_st, features)
         )

@@ -13,7 +13,7 @@ from annpot.checks.energies import fit_robustly
 from annpot.checks.steps import find_steps
 from annpot.checks.subject import examine
 from annpot.checks.surroundings import compute_surroundings
-from annpot.checks.twins import Twins, find_twins, group_alike
+from annpot.checks.twins import N_NEAREST, Twins, find_twins, group_alike
 from annpot.dataset import split_labels
 from annpot.settings import TrainSettings
 from checks.crystals import clean, crystal, sample_of, structure_of
@@ -53,6 +53,24 @@ def test_pairs_of_equal_structures_do_not_grow_with_their_square():
     sample = sample_of([*copies, CLEAN[-2]])
     twins = find_twins(sample, compute_surroundings(sample))
     assert n - 1 <= len(twins.a_k) < 6 * n
+
+
+def test_near_structures_are_found_among_many():
+    n, n_near = 3000, 500
+    rng = np.random.default_rng(0)
+    vectors = rng.normal(size=(n + n_near, 16))
+    near = rng.choice(n, n_near, replace=False)
+    vectors[n:] = vectors[near] + rng.normal(scale=0.02, size=(n_near, 16))
+    surroundings = compute_surroundings(sample_of(CLEAN[-1:]))
+    sample = sample_of(
+        [replace(CLEAN[-1], file=f"{i}.xyz") for i in range(len(vectors))]
+    )
+    twins = find_twins(sample, replace(surroundings, vector_sd=vectors))
+    pairs = set(zip(twins.a_k.tolist(), twins.b_k.tolist(), strict=True))
+    assert pairs.issuperset(zip(near.tolist(), range(n, n + n_near), strict=True))
+    # others are near, too, and there are not more than were asked for
+    assert len(pairs) <= N_NEAREST * len(vectors)
+    assert np.median(twins.distance_k) < 0.8 * np.sqrt(2 * 6)
 
 
 def test_duplicates_with_other_forces_and_no_energies():

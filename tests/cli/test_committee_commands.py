@@ -76,12 +76,13 @@ def test_the_table_has_two_more_columns(made, committee, path):
     lines = run("predict", *options, path, folder=made).stdout.splitlines()
     plain = run("predict", "--forces", path, folder=made).stdout.splitlines()
     assert lines[0] == (f"{plain[0]} energy_std(meV/atom) max_force_std(meV/angstrom)")
-    words, n_atoms = lines[1].split(), record["n_atoms"]
-    assert len(words) == len(plain[1].split()) + 2
+    assert lines[1] == (f"{plain[1]} energy(eV) force_std(eV/angstrom)")
+    words, n_atoms = lines[2].split(), record["n_atoms"]
+    assert len(words) == len(plain[2].split()) + 2
     assert words[-2] == f"{1000 * record['energy_std'] / n_atoms:.3f}"
     assert words[-1] == f"{1000 * max(record['forces_std']):.3f}"
     for line, energy, std in zip(
-        lines[2 : 2 + n_atoms],
+        lines[3 : 3 + n_atoms],
         record["atomic_energies"],
         record["forces_std"],
         strict=True,
@@ -108,9 +109,33 @@ def test_info_tells_and_verifies_the_members(committee):
     assert "test vectors are reproduced" in result.stderr
     assert "kind: committee" in result.stdout
     assert "n_members: 3" in result.stdout
-    assert result.stdout.count("    networks:") == 3
+    lines = result.stdout.splitlines()
+    first = lines.index("members:")
+    assert lines[first + 1 : first + 5] == [
+        *("  member 0", "  member 1", "  member 2"),
+        "each member:",
+    ]
+    assert lines.count("  networks:") == 1
     told = json.loads(run("info", "--json", committee).stdout)
     assert [member["species"] for member in told["members"]] == [["Ti", "O"]] * 3
+
+
+def test_info_tells_in_a_line_what_is_a_members_own(members, tmp_path):
+    one = members[0]
+    other = replace(
+        one,
+        provenance=one.provenance | {"settings": {"seed": 5}, "notes": [*range(20)]},
+        test_vectors=None,
+    )
+    Committee((one, other)).save(tmp_path / "c.h5")
+    lines = run("info", tmp_path / "c.h5").stdout.splitlines()
+    first, second = lines[lines.index("members:") + 1 :][:2]
+    assert first.startswith("  member 0, n_test_vectors 3, provenance.settings.input ")
+    assert "provenance.settings.seed 0" in first
+    assert second == (
+        "  member 1, n_test_vectors 0, provenance.settings.seed 5, "
+        "provenance.notes 20 entries"
+    )
 
 
 @pytest.mark.parametrize(
@@ -171,7 +196,8 @@ def test_json_has_the_bounds(made, calibrated, path):
 
 def test_the_table_has_the_bounds(made, calibrated, path):
     result = run("predict", "-p", calibrated, "--forces", path, folder=made)
-    head, row, *atoms = result.stdout.splitlines()
+    head, of_atoms, row, *atoms = result.stdout.splitlines()
+    assert of_atoms.split()[-1] == "force_error(eV/angstrom)"
     expected = evaluate(calibrated, path)
     bound_n, n_atoms = expected.F_error_n, len(expected.F_error_n)
     assert head.split()[-2:] == [

@@ -1,17 +1,15 @@
 """Predictions that are interrupted and go on, and those of several ranks."""
 
 import json
-import os
 import random
 import shutil
 import signal
-import subprocess
-import sys
 import tarfile
 import time
 
 import pytest
-from commands import run
+from commands import MAIN, PATIENCE, run, wait_for
+from commands import start as start_command
 from ranks import needs_mpi, run_ranks
 
 from annpot.cli.predictions import Totals
@@ -19,7 +17,6 @@ from annpot.structures import pieces
 from annpot.structures.portions import iterate_portions
 from annpot.structures.reading import read_structures
 
-MAIN = "from annpot.cli.main import main; main()"
 OUTPUTS = ("--json", "--results", "results.jsonl", "-o", "out.xyz")
 SMALL = """
 from annpot.structures import pieces, portions
@@ -27,15 +24,20 @@ pieces.PIECE_BYTES = 3000
 portions.iterate_portions.__defaults__ = (3000, True)
 """
 """Portions of one or two structures."""
-SLOW = """
+PAUSE = """
 import time
+from pathlib import Path
 from annpot import prediction
+journal = Path("results.jsonl.journal")
 predict_batch = prediction._predict_batch
 def wait(*arguments):
-    time.sleep({})
+    while journal.exists() and journal.read_text().count("\\n") > {}:
+        time.sleep(1)
+    time.sleep(0.01)
     return predict_batch(*arguments)
 prediction._predict_batch = wait
 """
+"""No portion is predicted once the journal has more lines than so."""
 
 
 @pytest.fixture(scope="module")
@@ -64,16 +66,10 @@ def arguments(folder):
     return ["predict", "many.xyz", "some.tar.gz", *files]
 
 
-def start(folder, *options, delay=0.0):
-    code = "\n".join([SMALL, SLOW.format(delay) if delay else "", MAIN])
-    return subprocess.Popen(
-        [sys.executable, "-c", code, *arguments(folder), *OUTPUTS, *options],
-        cwd=folder,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "ANNPOT_NUM_THREADS": "1"},
-    )
+def start(folder, *options, pause=None):
+    before = SMALL + (PAUSE.format(pause) if pause else "")
+    words = *arguments(folder), *OUTPUTS, *options
+    return start_command(*words, folder=folder, before=before, ANNPOT_NUM_THREADS="1")
 
 
 def contents(folder):
@@ -89,7 +85,7 @@ def remove_outputs(folder):
 @pytest.fixture(scope="module")
 def expected(many):
     process = start(many)
-    _, errors = process.communicate(timeout=100)
+    _, errors = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, errors
     found = contents(many)
     assert found[0].count(b"\n") == 112
@@ -100,12 +96,6 @@ def expected(many):
 def journal_lines(folder):
     path = folder / "results.jsonl.journal"
     return path.read_text().count("\n") if path.exists() else 0
-
-
-def wait_for(condition, process):
-    end = time.monotonic() + 60
-    while time.monotonic() < end and process.poll() is None and not condition():
-        time.sleep(0.01)
 
 
 TOTALS = {
@@ -180,15 +170,15 @@ def test_a_journal_with_such_totals(many, monkeypatch):
 def test_kill_at_random_moments(many, expected):
     rng, resumed = random.Random(1), ()
     for n_lines in (2, 9, 10, 25):
-        process = start(many, *resumed, delay=0.03)
+        process = start(many, *resumed, pause=n_lines + 5)
         wait_for(lambda n=n_lines: journal_lines(many) >= n, process)
-        time.sleep(rng.random() * 0.05)
+        time.sleep(rng.random() * 0.1)
         process.kill()
         process.communicate()
         assert not (many / "out.xyz").exists()
         resumed = ("--resume",)
     process = start(many, "--resume")
-    _, errors = process.communicate(timeout=100)
+    _, errors = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, errors
     assert "going on behind" in errors
     assert contents(many) == expected
@@ -198,21 +188,21 @@ def test_kill_at_random_moments(many, expected):
 
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGUSR1", "SIGINT"])
 def test_a_signal_says_how_to_go_on(many, expected, name):
-    process = start(many, delay=0.02)
+    process = start(many, pause=10)
     wait_for(lambda: journal_lines(many) > 5, process)
     process.send_signal(getattr(signal, name))
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=PATIENCE)
     assert process.returncode == 75, errors
     assert "'annpot predict' with --resume goes on" in errors
     process = start(many, "--resume", "auto")
-    _, errors = process.communicate(timeout=100)
+    _, errors = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, errors
     assert contents(many) == expected
     remove_outputs(many)
 
 
 def stop_at(folder, n_lines):
-    process = start(folder, delay=0.02)
+    process = start(folder, pause=n_lines + 5)
     wait_for(lambda: journal_lines(folder) > n_lines, process)
     process.kill()
     process.communicate()
@@ -226,13 +216,13 @@ def test_what_is_not_the_same_is_refused(many):
         (("--on-error", "skip"), "with on_error 'stop', but now it is 'skip'"),
     ):
         process = start(many, "--resume", *change)
-        _, errors = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=PATIENCE)
         assert process.returncode == 1
         assert fragment in errors
     text = (many / "many.xyz").read_text()
     (many / "many.xyz").write_text("\n" + text)
     process = start(many, "--resume")
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=PATIENCE)
     (many / "many.xyz").write_text(text)
     assert process.returncode == 1
     assert "the files are not those that portion 0 was made from" in errors

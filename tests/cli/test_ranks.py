@@ -24,7 +24,7 @@ compute, calls = Loss.compute, []
 
 def stumble(self, weights_w):
     calls.append(1)
-    if launched().rank == RANK and len(calls) == 4:
+    if launched().rank == RANK and len(calls) == 12:
         ACTION
     return compute(self, weights_w)
 
@@ -115,7 +115,7 @@ KILLED = "os.kill(os.getpid(), signal.SIGKILL)", None, ""
     ids=["failure 0", "failure 1", "input 1", "our own 0", "killed 1"],
 )
 def test_a_rank_that_fails_stops_the_job(work, rank, action, code, message):
-    result = annpot(2, work, *TRAIN, program=stumbling(rank, action), timeout=60)
+    result = annpot(2, work, *TRAIN, program=stumbling(rank, action))
     assert result.returncode == code if code else result.returncode != 0
     assert result.stderr.count(message) == 1 if message else True
     if code:
@@ -123,16 +123,55 @@ def test_a_rank_that_fails_stops_the_job(work, rank, action, code, message):
     assert ("Traceback" in result.stderr) == (message.startswith("'list'"))
 
 
-def test_a_signal_to_any_rank_stops_all_and_any_number_goes_on(whole, work):
-    action = "os.kill(os.getpid(), signal.SIGUSR1)"
-    result = annpot(2, work, *TRAIN, program=stumbling(1, action), timeout=60)
+@pytest.mark.parametrize(("name", "rank"), [("SIGUSR1", 1), ("SIGHUP", 0)])
+def test_a_signal_to_any_rank_stops_all_and_any_number_goes_on(whole, work, name, rank):
+    (work / "potential.h5").unlink()
+    action = f"os.kill(os.getpid(), signal.{name})"
+    # nohup, which ignores it, hands that down
+    program = "import signal; signal.signal(signal.SIGHUP, signal.SIG_DFL)\n"
+    program += stumbling(rank, action)
+    result = annpot(2, work, *TRAIN, program=program)
     assert result.returncode == 75, result.stderr
-    assert sum("stopped by SIGUSR1" in line for line in said(result)) == 1
+    assert sum(f"stopped by {name}" in line for line in said(result)) == 1
     assert (work / "potential.h5.checkpoint").exists()
+    assert (work / "potential.h5").exists() == (name == "SIGHUP")  # that of a user
     result = annpot(3, work, *TRAIN, "--resume")
     assert result.returncode == 0, result.stderr
     found, expected = (numbers(f / "potential.h5") for f in (work, whole))
     np.testing.assert_array_equal(found, expected)
+
+
+PREPARING = """
+import os, signal
+from annpot import posing
+from annpot.cli import ranks
+from annpot.launch import launched
+
+size_structures = posing.size_structures
+
+def stumble(*arguments):
+    if launched().rank in RANKS:
+        os.kill(os.getpid(), signal.SIGTERM)
+    return size_structures(*arguments)
+
+posing.size_structures = stumble
+ranks.PATIENCE[75] = ranks.PATIENCE[130] = 2.0
+from annpot.cli.main import main
+main()
+"""
+
+
+@pytest.mark.parametrize(("who", "code"), [((0, 1), 130), ((0, 1), 75), ((1,), 75)])
+def test_a_signal_during_the_preparation_is_not_kept_waiting(work, who, code):
+    """Also that to one rank alone, which others wait for."""
+    options = ("--resume", "auto") if code == 75 else ()
+    program = PREPARING.replace("RANKS", str(who))
+    (work / "potential.h5").unlink()
+    result = annpot(2, work, *TRAIN, *options, program=program)
+    assert result.returncode == code, result.stderr
+    assert not list(work.glob("*.checkpoint*"))
+    assert ("stopped by SIGTERM" in result.stderr) == (0 in who)
+    assert ("rank 1: asked to end" in result.stderr) == (0 not in who)
 
 
 def test_other_commands_are_those_of_the_first_rank(work):

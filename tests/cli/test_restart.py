@@ -6,35 +6,28 @@ import errno
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
-from commands import run
+from commands import PATIENCE, run, wait_for
+from commands import start as start_command
 from ranks import needs_mpi, run_ranks
 
 from annpot.checkpoints import file as checkpoint_file
 from annpot.checkpoints import keeper
-from annpot.cli import training_run
+from annpot.cli import report, training_run
 from annpot.cli.report_training import EpochTable
 from annpot.committee import Committee
+from annpot.potential import Potential
 from annpot.predictor import load_predictor
 from annpot.runs.records import read_record
+from annpot.trainer import Trainer
 
 SMALL = ("--set", "train.hidden=[3]", "--set", "train.members=2")
 ADAM = ("--method", "adam")
 METHODS = pytest.mark.parametrize("method", [(), ADAM], ids=["lbfgs", "adam"])
-
-
-@pytest.fixture(autouse=True)
-def _signals_are_not_ignored():
-    # a background job of a shell ignores Ctrl-C, and hands that down
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture
@@ -74,24 +67,28 @@ def log(folder):
     return np.array([rows[name] for name in names])
 
 
-def start(folder, *options):
-    """Start annpot as a process of its own."""
-    code = "from annpot.cli.main import main; main()"
-    return subprocess.Popen(
-        [sys.executable, "-c", code, "train", *SMALL, *options],
-        cwd=folder,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+PAUSE = """
+import time
+from pathlib import Path
+from annpot.cli.report_training import EpochTable
+
+real = EpochTable.epoch
+
+def epoch(self, epoch):
+    real(self, epoch)
+    if epoch.number == {}:
+        Path("paused").touch()
+        time.sleep(10_000)
+
+EpochTable.epoch = epoch
+"""
 
 
-def wait_for(condition, process):
-    end = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < end
-        assert process.poll() is None, process.stderr.read()
-        time.sleep(0.005)
+def start(folder, *options, pause):
+    """Start a training as a process of its own, which makes no more epochs than so."""
+    (folder / "paused").unlink(missing_ok=True)
+    before = PAUSE.format(pause)
+    return start_command("train", *SMALL, *options, folder=folder, before=before)
 
 
 def left(folder):
@@ -134,6 +131,10 @@ def test_a_signal_before_the_first_epoch(work, raise_at, monkeypatch):
     before = train(work)
     assert (before.exit_code, before.stderr[-19:]) == (130, "stopped by SIGTERM\n")
     assert left(work) == []
+    again = train(work, "--resume", "auto")
+    assert again.exit_code == 75
+    assert again.stderr.endswith("SIGTERM; the same command starts again\n")
+    assert left(work) == []
     monkeypatch.undo()
     raise_at(4, signal.SIGTERM)
     assert train(work).exit_code == 75
@@ -144,6 +145,48 @@ def test_a_signal_before_the_first_epoch(work, raise_at, monkeypatch):
     again = train(work, "--resume")
     assert again.exit_code == 75
     assert checkpoint_file.load(work / "potential.h5.checkpoint").progress.n_epochs == 3
+
+
+@pytest.mark.parametrize(
+    "command", [("train",), ("generate",), ("predict", "test", "-o", "o.xyz")]
+)
+def test_a_signal_before_anything_is_done(work, monkeypatch, command):
+    def interrupt():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(report, "announce_compilation", interrupt)
+    ended = run(*command, folder=work)
+    assert (ended.exit_code, ended.stderr) == (130, "interrupted\n")
+    ended = run(*command, "--resume", "auto", folder=work)
+    assert ended.exit_code == 75
+    assert ended.stderr == "interrupted; the same command starts again\n"
+
+
+def test_a_time_limit_is_not_the_end(work, monkeypatch):
+    """On a clock that tells how many epochs are done."""
+    assert train(work).exit_code == 0
+    expected, expected_log = weights(work), log(work)
+    (work / "potential.h5").unlink()
+    monkeypatch.setattr(Trainer, "_seconds", lambda self: float(self.progress.n_epochs))
+    for n_epochs in (12, 23):
+        ended = train(work, "--resume", "auto", "--time-limit", "10")
+        assert ended.exit_code == 0
+        (line,) = [t for t in ended.stderr.splitlines() if "time limit;" in t]
+        assert line.endswith(f" of {n_epochs}")
+        assert "with more time, the same 'annpot train' with --resume" in ended.stderr
+        assert isinstance(load_predictor(work / "potential.h5"), Potential)
+        assert "potential.h5.checkpoint" in left(work)
+        assert "potential.h5.run" not in left(work)
+        shown = run("status", "potential.h5", folder=work)
+        assert shown.exit_code == 1
+        assert shown.stdout.startswith("potential.h5: unfinished\n")
+        assert "'annpot train' with --resume goes on\n" in shown.stdout
+        assert "\n  there is: Ti O: a potential, test errors " in shown.stdout
+    ended = train(work, "--resume", "auto", "--time-limit", "10")
+    assert "all epochs done; kept epoch" in ended.stderr
+    np.testing.assert_array_equal(weights(work), expected)
+    np.testing.assert_array_equal(log(work), expected_log)
+    assert left(work) == []
 
 
 def test_a_failure_leaves_what_is_done(work, raise_at, monkeypatch):
@@ -211,11 +254,14 @@ def test_other_settings_are_refused(work, raise_at, monkeypatch):
     assert (work / "potential.h5.checkpoint").read_bytes() == content
 
 
-def test_a_log_that_was_lost_begins_anew(work, raise_at, monkeypatch):
+@pytest.mark.parametrize("rows", [None, 5000 * "9" + " 1\n"])
+def test_a_log_that_was_lost_begins_anew(work, raise_at, monkeypatch, rows):
     raise_at(4, signal.SIGTERM)
     train(work)
     monkeypatch.undo()
-    (work / "train.log").write_text("something else\n")
+    path = work / "train.log"
+    header = path.read_text().partition("\n")[0]
+    path.write_text("something else\n" if rows is None else f"{header}\n{rows}")
     assert train(work, "--resume").exit_code == 0
     assert log(work)[0].tolist() == list(range(4, 31))
 
@@ -241,21 +287,23 @@ def test_a_potential_that_cannot_be_written_costs_nothing(work, monkeypatch, tmp
 
 @METHODS
 def test_kill_at_any_moment(work, method):
-    every = ("--set", "train.checkpoint_every=0.02", "--epochs", "60", *method)
+    every = ("--set", "train.checkpoint_every=0.01", "--epochs", "60", *method)
     assert train(work, *every).exit_code == 0
     expected, expected_log = weights(work), log(work)
     newest, _ = keeper.names(work / "potential.h5")
     rng = np.random.default_rng(0)
     n_epochs = 0
-    for options in ((), ("--resume",)):
+    for options, pause in (((), 50), (("--resume",), 100)):
         (work / "potential.h5").unlink(missing_ok=True)
         before = newest.stat().st_mtime_ns if newest.exists() else 0
-        process = start(work, *every, *options)
+        process = start(work, *every, *options, pause=pause)
 
-        def is_new(before=before):
+        def goes_on(before=before):
+            if (work / "paused").exists():
+                return True
             return newest.exists() and newest.stat().st_mtime_ns != before
 
-        wait_for(is_new, process)
+        assert wait_for(goes_on, process), process.stderr.read()
         time.sleep(rng.uniform(0.0, 0.2))
         process.kill()
         process.communicate()
@@ -270,9 +318,9 @@ def test_kill_at_any_moment(work, method):
 
 
 def test_two_runs_in_one_folder(work):
-    process = start(work, "--epochs", "100000")
-    record = work / "potential.h5.run"
-    wait_for(lambda: record.exists() and b"epochs" in record.read_bytes(), process)
+    process = start(work, pause=5)
+    paused = wait_for((work / "paused").exists, process)
+    assert paused, process.stderr.read()
     second = train(work)
     assert second.exit_code == 1
     line = second.stderr.strip().splitlines()[-1]
@@ -287,9 +335,9 @@ def test_two_runs_in_one_folder(work):
     states = {s["output"]: s["state"] for s in json.loads(shown.stdout)}
     assert states["potential.h5"] == "running"
     process.send_signal(signal.SIGTERM)
-    _, stderr = process.communicate(timeout=60)
+    _, stderr = process.communicate(timeout=PATIENCE)
     assert process.returncode == 75, stderr
-    assert train(work, "--resume", "--epochs", "1").exit_code == 0
+    assert train(work, "--resume").exit_code == 0
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
@@ -341,19 +389,19 @@ def test_info_tells_what_is_in_a_checkpoint(work, raise_at):
 RANKS = """
 import os, signal, sys
 from annpot.cli.main import main
+from annpot.loss import Loss
 from annpot.parallel import world
-from annpot.trainer import Trainer
 
-real, stop_at = Trainer._take, int(os.environ["STOP_AT"])
+compute, calls, stop_at = Loss.compute, [], int(os.environ["STOP_AT"])
 
-def take(self, state):
-    taken = real(self, state)
+def count(self, weights_w):
+    calls.append(1)
     # the last rank gets the signal
-    if self.progress.n_epochs == stop_at and world().rank == world().size - 1:
+    if len(calls) == stop_at and world().rank == world().size - 1:
         signal.raise_signal(signal.SIGTERM)
-    return taken
+    return compute(self, weights_w)
 
-Trainer._take = take
+Loss.compute = count
 main()
 """
 
@@ -370,12 +418,12 @@ def test_two_ranks_stop_and_one_goes_on(work):
     assert train(work).exit_code == 0
     expected, expected_log = weights(work), log(work)
     (work / "potential.h5").unlink()
-    stopped = train_on_two_ranks(work, stop_at=17)
+    stopped = train_on_two_ranks(work, stop_at=20)
     assert stopped.returncode == 75, stopped.stderr
     line = "stopped by SIGTERM; the same 'annpot train' with --resume goes on"
     assert stopped.stderr.splitlines().count(line) == 1
     found = checkpoint_file.load(work / "potential.h5.checkpoint")
-    assert found.progress.n_epochs == 17
+    assert 1 <= found.progress.n_epochs <= 20
     assert train(work, "--resume").exit_code == 0
     np.testing.assert_array_equal(weights(work), expected)
     np.testing.assert_array_equal(log(work), expected_log)

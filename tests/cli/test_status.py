@@ -6,12 +6,12 @@ import json
 import os
 import shutil
 import signal
-import time
+from collections import Counter
 from datetime import datetime, timedelta, timezone
 
 import h5py
 import pytest
-from commands import run
+from commands import run, start, wait_for
 
 from annpot.checkpoints import keeper
 from annpot.cli.report_status import word_seconds
@@ -21,6 +21,7 @@ from annpot.runs.interruption import Stopped
 from annpot.runs.records import path_of
 from annpot.runs.run import record
 from annpot.status import find_statuses
+from annpot.structures import pieces
 
 
 @pytest.fixture
@@ -76,7 +77,7 @@ def test_a_stopped_training(stopped):
     assert mine["run"]["progress"]["done"] == 3
     assert mine["run"]["message"].startswith("stopped by SIGTERM")
     assert (mine["left"]["epochs"], mine["left"]["usable"]) == (2, True)
-    assert 0 <= mine["left"]["age"] < 60
+    assert 0 <= mine["left"]["age"] < 86_400
     text = run("status", folder=stopped).stdout
     assert f"potential.h5: stopped, annpot train, process {os.getpid()} on " in text
     assert "\n  3 of 15 epochs (20 %), member 1 of 1, loss " in text
@@ -194,12 +195,68 @@ def test_what_cannot_be_read_is_told(work):
     with h5py.File(work / "c.h5", "w") as file:
         file["x"] = 1
     (work / "d.json").write_text("{}")
+    (work / "e.jsonl").write_text('{"file": "of others"}\n')
     found, code = status(work)
-    assert code == 0
+    assert code == 1
+    assert set(found) == {"fingerprints.h5", "potential.h5", "b.h5"}  # not of others
     assert found["fingerprints.h5"]["state"] == "finished"
-    for name in ("potential.h5", "b.h5", "c.h5"):
+    for name in ("potential.h5", "b.h5"):
         assert found[name]["state"] == "unreadable"
         assert found[name]["problem"]
+        assert status(work, name)[1] == 1
+    assert status(work, "fingerprints.h5")[1] == 0
+    for name in ("c.h5", "d.json", "e.jsonl"):
+        other = run("status", name, folder=work)
+        assert other.exit_code == 1
+        assert "neither a set nor a potential nor predictions" in other.stderr
+
+
+def test_predictions(work, monkeypatch):
+    files = sorted((work / "test").glob("*.xsf"))
+    for words in (
+        ("--results", "lines.jsonl", "-o", "all.xyz"),
+        ("--results", "table.txt"),
+    ):
+        assert run("predict", *files, *words, folder=work).exit_code == 0
+    found, code = status(work)
+    assert (found["lines.jsonl"]["state"], code) == ("finished", 0)
+    assert "all.xyz" not in found  # structures, as a rule: not opened
+    for name, form in (
+        ("lines.jsonl", "JSON lines"),
+        ("all.xyz", "extended XYZ"),
+        ("table.txt", "table"),
+    ):
+        found, code = status(work, name)
+        assert (found[name]["state"], code) == ("finished", 0)
+        summary = found[name]["finished"]["summary"]
+        assert summary.startswith(f"predictions as {form}, ")
+        assert summary.endswith(" kB")
+        assert datetime.fromisoformat(found[name]["finished"]["created"])
+
+
+def test_predictions_that_are_not_complete(work, monkeypatch):
+    files = sorted((work / "test").glob("*.xsf"))
+    monkeypatch.setattr(pieces, "BUNDLE_FILES", 1)
+    (work / "bad.xsf").write_text("junk")
+    words = "bad.xsf", "--results", "out.jsonl"
+    assert run("predict", *files, *words, folder=work).exit_code == 1
+    found, code = status(work)
+    mine = found["out.jsonl"]
+    assert (mine["state"], mine["resumable"], code) == ("failed", True, 1)
+    assert mine["left"]["structures"] == len(files)
+    text = run("status", folder=work).stdout
+    assert f"out.jsonl.journal, {len(files)} structures are complete, " in text
+    journal = work / "out.jsonl.journal"
+    lines = journal.read_text().splitlines()
+    for damaged in (
+        "",
+        "[]",
+        lines[0],
+        '{"state": 3}',
+        '{"state": {"n_structures": 0.5}}',
+    ):
+        journal.write_text(f"{damaged}\n")
+        assert status(work)[0]["out.jsonl"]["left"]["structures"] is None
 
 
 def test_errors_of_a_potential_are_not_trusted(work):
@@ -216,32 +273,37 @@ def test_errors_of_a_potential_are_not_trusted(work):
         assert summary == "a potential of Ti O"
 
 
+OVER_AND_OVER = """
+from pathlib import Path
+from annpot.checkpoints import keeper
+from annpot.runs.run import record
+
+output = Path("potential.h5")
+checkpoint = keeper.find(output).checkpoint
+while True:
+    with record(output, "train") as mine:
+        mine.report(1, None, "epochs")
+        keeper.checkpoint_file.save(*keeper.names(output), checkpoint)
+"""
+
+
 def test_a_folder_that_is_written_at_the_same_time(stopped):
     """Whatever state a run that begins and ends again and again is in, no error."""
-    output = stopped / "potential.h5"
-    child = os.fork()
-    if not child:
-        checkpoint = keeper.find(output).checkpoint
-        try:
-            for n in range(10_000):
-                with record(output, "train") as mine:
-                    mine.report(n, None, "epochs")
-                    keeper.checkpoint_file.save(*keeper.names(output), checkpoint)
-        finally:
-            os._exit(1)
-    states = set()
-    end = time.monotonic() + 2.0
+    states = Counter()
+
+    def look():
+        for mine in find_statuses(stopped):
+            states[mine.state] += 1
+            assert mine.left is None or mine.left.usable
+        return states["running"] >= 50
+
+    process = start("status", folder=stopped, before=OVER_AND_OVER)
     try:
-        while time.monotonic() < end:
-            for mine in find_statuses(stopped):
-                states.add(mine.state)
-                assert mine.left is None or mine.left.usable
-        assert os.waitpid(child, os.WNOHANG) == (0, 0)
+        assert wait_for(look, process), process.communicate()
     finally:
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
-    assert "running" in states
-    assert "dead" not in states
+        process.kill()
+        process.communicate()
+    assert not states["dead"]
 
 
 @pytest.mark.parametrize(

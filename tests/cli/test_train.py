@@ -1,12 +1,9 @@
 import json
-import os
 import signal
-import subprocess
-import sys
 
 import numpy as np
 import pytest
-from commands import run
+from commands import PATIENCE, run, start
 
 from annpot.fingerprints import load_set
 from annpot.potential import Potential
@@ -111,22 +108,16 @@ def test_weights_of_structures_count(work):
 
 def test_an_interrupt_keeps_the_best_potential(work):
     (work / "potential.h5").unlink()
-    code = "from annpot.cli.main import annpot; annpot()"
-    process = subprocess.Popen(
-        [sys.executable, "-c", code, "train", "--epochs", "100000"],
-        cwd=work,
-        stderr=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env=os.environ | {"PYTHONUNBUFFERED": "1"},
-        # a background job of a shell ignores Ctrl-C, and hands that down
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    process = start(
+        *("train", "--method", "adam", "--epochs", "100000"),
+        folder=work,
+        PYTHONUNBUFFERED="1",
     )
     for line in process.stderr:
         if line.strip().startswith("20 "):
             break
     process.send_signal(signal.SIGINT)
-    _, stderr = process.communicate(timeout=60)
+    _, stderr = process.communicate(timeout=PATIENCE)
     assert process.returncode == 75, stderr
     assert "interrupted; kept epoch" in stderr
     assert "stopped by SIGINT; the same 'annpot train' with --resume goes on" in stderr

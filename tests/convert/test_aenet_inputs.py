@@ -10,14 +10,13 @@ import numpy as np
 import pytest
 from aenet_files import DATA
 from commands import run
-from damage import assert_ends_well, flips, truncations
+from damage import assert_ends_well, change, flips, truncations
 
 from annpot.convert.aenet.inputs import convert_aenet_inputs, is_aenet_input
 from annpot.convert.aenet.stp import read_stp
 from annpot.descriptors.building import make_descriptor
 from annpot.descriptors.symmetry_functions import SymmetryFunction
 from annpot.errors import FileFormatError
-from annpot.pairs import find_pairs
 from annpot.settings import (
     ChebyshevSettings,
     StructureGroup,
@@ -160,12 +159,6 @@ def folder(tmp_path):
     return tmp_path
 
 
-def change(path, old, new):
-    text = path.read_text()
-    assert old in text
-    path.write_text(text.replace(old, new))
-
-
 def convert(folder, *names, notes=None):
     """Return text and settings of inputs; the settings are to be in ``folder``."""
     paths = [folder / name for name in names]
@@ -206,7 +199,7 @@ def test_features_are_those_of_aenet(folder, kind, file):
     descriptor = make_descriptor(settings.descriptor, tuple(settings.species))
     names, expected = aenet_files.read_features(DATA / file)
     batch = stack(aenet_files.read_structures(names), descriptor.species)
-    features = descriptor.compute_features(batch, find_pairs(batch, descriptor.cutoffs))
+    features = descriptor.compute_features(batch)
     rows = [G_f for atoms in expected for _, G_f in atoms]
     assert batch.n_atoms == len(rows) == 621
     for s, (atoms, found_nf) in enumerate(

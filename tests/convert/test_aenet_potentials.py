@@ -26,8 +26,8 @@ from annpot.descriptors.symmetry_functions import SymmetryFunction
 from annpot.errors import FileFormatError
 from annpot.extrapolation import fit_domain
 from annpot.networks import average, initial_network
-from annpot.pairs import find_pairs
-from annpot.potential import Potential, SpeciesModel
+from annpot.potential import Potential
+from annpot.potential_parts import SpeciesModel
 from annpot.structures.structure import stack
 
 NAMES = ["15t-15t.nn", "behler.nn", "pytorch.nn", "2t.nn"]
@@ -446,7 +446,7 @@ def make_potential(descriptor, *, activation="tanh", hidden=(5, 4), **changes):
     """Return a potential of random weights for the structures."""
     rng = np.random.default_rng(0)
     batch = stack(STRUCTURES, descriptor.species)
-    features = descriptor.compute_features(batch, find_pairs(batch, descriptor.cutoffs))
+    features = descriptor.compute_features(batch)
     models = []
     for G_nf in features.blocks(features.G_f):
         networks = [

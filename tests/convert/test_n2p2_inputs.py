@@ -8,13 +8,12 @@ import n2p2_files
 import numpy as np
 import pytest
 from commands import run
-from damage import assert_ends_well, flips, truncations
+from damage import assert_ends_well, change, flips, truncations
 
 from annpot.convert.n2p2.inputs import convert_n2p2_input, is_input_nn
 from annpot.descriptors.building import make_descriptor
 from annpot.errors import FileFormatError
 from annpot.generation.generating import generate
-from annpot.pairs import find_pairs
 from annpot.settings import StructureGroup, load_settings, read_settings
 from annpot.structures.reading import read_structures
 from annpot.structures.structure import stack
@@ -73,12 +72,6 @@ def convert(folder, units=ATOMIC, notes=None):
     return text, read_settings(text, "in.yaml")
 
 
-def change(path, old, new):
-    text = path.read_text()
-    assert old in text
-    path.write_text(text.replace(old, new))
-
-
 @pytest.mark.parametrize("units", [Units(), ATOMIC], ids=str)
 @pytest.mark.parametrize("case", CASES)
 def test_features_are_those_of_n2p2(tmp_path, case, units):
@@ -94,7 +87,7 @@ def test_features_are_those_of_n2p2(tmp_path, case, units):
         tmp_path / "input.data", format=group.format, units=group.units
     )
     batch = stack(list(structures), descriptor.species)
-    features = descriptor.compute_features(batch, find_pairs(batch, descriptor.cutoffs))
+    features = descriptor.compute_features(batch)
     predictions = n2p2_files.read_predictions(CASES[case]["reference.txt"])
     expected_n = [G_f for prediction in predictions for G_f in prediction.G_n]
     tolerance = 1e-9 if "p4" in case else 1e-10

@@ -19,7 +19,6 @@ from annpot.descriptors.symmetry_functions import SymmetryFunction
 from annpot.errors import FileFormatError
 from annpot.extrapolation import fit_domain
 from annpot.networks import Network, initial_network
-from annpot.pairs import find_pairs
 from annpot.potential import assemble
 from annpot.scaling import compute_statistics, fit_whitening
 from annpot.structures.structure import stack
@@ -72,7 +71,7 @@ def make_potential(activation="tanh", sizes=((5, 4), (6, 4)), n_parts=1):
         for s in STRUCTURES * 3
     ]
     batch = stack_all(distorted)
-    features = descriptor.compute_features(batch, find_pairs(batch, descriptor.cutoffs))
+    features = descriptor.compute_features(batch)
     networks, scalings, domains = [], [], []
     for G_nf, nodes in zip(features.blocks(features.G_f), sizes, strict=True):
         network = initial_network((G_nf.shape[1], *nodes, 1), activation, rng)

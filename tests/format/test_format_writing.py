@@ -7,6 +7,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from commands import PATIENCE
 
 import annpot
 from annpot.errors import AnnpotError
@@ -35,9 +36,9 @@ with writing.create(path, "fingerprints", "{}") as file:
 DISK_FULL = """
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
-flush, keep = (word == "True" for word in sys.argv[1:])
+flush = sys.argv[1] == "True"
 try:
-    with writing.create(path, "fingerprints", "{}", keep_partial=keep) as file:
+    with writing.create(path, "fingerprints", "{}") as file:
         G_nf = writing.create_rows(file, "G_nf", (50,))
         for i in range(50):
             writing.append(G_nf, np.random.default_rng(i).random((100, 50)))
@@ -58,7 +59,7 @@ def run_python(
         env={**os.environ, "PYTHONPATH": root},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
     )
 
 
@@ -131,26 +132,6 @@ def test_an_error_in_the_block_changes_nothing(saved: Path, error: Exception) ->
     assert os.listdir(saved.parent) == [saved.name]
 
 
-def test_the_partial_file_can_be_kept(tmp_path: Path) -> None:
-    path = tmp_path / "set.h5"
-
-    def write_and_stop() -> None:
-        with writing.create(path, "fingerprints", "{}", keep_partial=True) as file:
-            writing.append(writing.create_rows(file, "E_s"), [1.0, 2.0])
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        write_and_stop()
-    assert not path.exists()
-    with h5py.File(tmp_path / "set.h5.partial") as file:
-        np.testing.assert_array_equal(file["E_s"], [1.0, 2.0])
-    with (
-        pytest.raises(AnnpotError, match="is incomplete"),
-        reading.open_checked(tmp_path / "set.h5.partial"),
-    ):
-        pass
-
-
 def test_an_older_file_is_replaced_behind_its_symbolic_link(saved: Path) -> None:
     link = saved.with_name("link.h5")
     link.symlink_to(saved)
@@ -170,10 +151,9 @@ def test_killed_writer_leaves_the_flushed_rows(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("flush", [False, True])
-@pytest.mark.parametrize("keep", [False, True])
-def test_full_disk(tmp_path: Path, flush: bool, keep: bool) -> None:
+def test_full_disk(tmp_path: Path, flush: bool) -> None:
     (tmp_path / "set.h5").write_text("old")
-    done = run_python(DISK_FULL, tmp_path, str(flush), str(keep))
+    done = run_python(DISK_FULL, tmp_path, str(flush))
     assert done.stdout == (
         "'set.h5' cannot be written: File too large, "
         "please check 'ulimit -f' and the file system\n"
@@ -181,7 +161,7 @@ def test_full_disk(tmp_path: Path, flush: bool, keep: bool) -> None:
     assert done.stderr == ""
     assert done.returncode == 0  # HDF5 crashes at exit if it is let to
     assert (tmp_path / "set.h5").read_text() == "old"
-    assert (tmp_path / "set.h5.partial").exists() == keep
+    assert not (tmp_path / "set.h5.partial").exists()
 
 
 def test_where_no_file_can_be_made(tmp_path: Path) -> None:

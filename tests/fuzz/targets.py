@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
+import bz2
 import gzip
 import io
 import json
 import lzma
-import os
 import shutil
 import tarfile
-from dataclasses import dataclass
+import tempfile
 from pathlib import Path
 
 import ase.io
@@ -18,6 +17,9 @@ import h5py
 import numpy as np
 from commands import run
 from convert import n2p2_folder
+
+from fuzz.interrupted import of_interrupted
+from fuzz.target import Target, command
 
 TESTS = Path(__file__).parent.parent
 EXAMPLES = TESTS.parent / "examples"
@@ -47,6 +49,20 @@ energy -1.5
 charge 0.0
 end
 """
+PREDICT = """\
+TYPES
+2
+Ti
+O
+
+NETWORKS
+Ti Ti.nn
+O  O.nn
+FORCES
+FILES
+1
+a.xsf
+"""
 SETTINGS = """\
 structures:
   - {files: '*.xsf', group: a, weight: 1.5}
@@ -56,33 +72,6 @@ descriptor:
   - {type: behler, functions: [{type: G2, eta: 0.1, r_s: 1.0, cutoff: 3.0}]}
 train: {hidden: [2], members: 2, epochs: 2, time_limit: 1h, memory: 8G}
 """
-
-
-@dataclass(frozen=True)
-class Target:
-    """One parser: how the file is called, what reads it, and valid files."""
-
-    name: str
-    read: object
-    """Function of the path of the file."""
-    seeds: tuple[bytes, ...]
-    slow: bool = False
-    """A read takes tens of milliseconds."""
-
-
-def command(*words):
-    """Return a function that runs a command with the file at ``FILE``."""
-
-    def read(path):
-        arguments = [path.name if word == "FILE" else word for word in words]
-        result = run(*arguments, folder=path.parent)
-        if result.exception is not None and not isinstance(
-            result.exception, SystemExit
-        ):
-            raise result.exception
-        assert "Traceback" not in result.output
-
-    return read
 
 
 def structures(**options):
@@ -135,7 +124,7 @@ def make_targets(folder):
         *_of_aenet(folder),
         *_of_n2p2(folder),
         *_of_predictions(),
-        *_of_interrupted(folder),
+        *of_interrupted(folder),
     ]
 
 
@@ -149,12 +138,12 @@ def _archive():
     return out.getvalue()
 
 
-def _written(ase_format, **options):
+def _written(name, ase_format):
     atoms = ase.Atoms("TiO", [[0, 0, 0], [1.9, 0, 0]], cell=[4, 4, 4], pbc=True)
-    out = io.BytesIO() if ase_format == "traj" else io.StringIO()
-    ase.io.write(out, atoms, format=ase_format, **options)
-    raw = out.getvalue()
-    return raw if isinstance(raw, bytes) else raw.encode()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / name
+        ase.io.write(path, atoms, format=ase_format)
+        return path.read_bytes()
 
 
 def _of_structures():
@@ -176,14 +165,23 @@ def _of_structures():
     units = parse_units("bohr,hartree")
     yield Target("a.xsf", structures(), (plain, animated))
     yield Target("a.xsf.gz", structures(), (packed,))
+    yield Target("a.xsf.bz2", structures(), (bz2.compress(XSF.encode()),))
     yield Target("a.xsf.xz", structures(), (lzma.compress(XSF.encode()),))
     yield Target("a.tar", structures(), (_archive(),))
     yield Target("a.tar.gz", structures(), (gzip.compress(_archive(), mtime=0),))
     yield Target("input.data", structures(units=units), (RUNNER.encode() * 2,))
     yield Target("a.xyz", structures(), (extxyz * 2, b"1\n\nH 0 0 0\n"))
-    yield Target("a.traj", structures(), (_written("traj"),))
-    yield Target("POSCAR", structures(), (_written("vasp"),))
-    yield Target("a.json", structures(format="json"), (_written("json"),))
+    yield Target("a.traj", structures(), (_written("a.traj", "traj"),))
+    yield Target("POSCAR", structures(), (_written("POSCAR", "vasp"),))
+    yield Target("a.json", structures(format="json"), (_written("a.json", "json"),))
+    for name, ase_format in {
+        "a.db": "db",
+        "a.cif": "cif",
+        "a.gen": "gen",
+        "a.cfg": "cfg",
+        "XDATCAR": "vasp-xdatcar",
+    }.items():
+        yield Target(name, structures(), (_written(name, ase_format),))
     yield Target("names", names, (b"a.xsf\n# b\nx/c.xsf\n",))
 
 
@@ -270,83 +268,6 @@ def unlocked(raw, folder):
     return copy.read_bytes()
 
 
-def _of_interrupted(folder):
-    """Files with which work goes on."""
-    from test_checkpoint import TrainSettings, stop_after
-
-    from annpot.fingerprints import load_set
-    from annpot.generation.generating import generate
-    from annpot.runs.interruption import Stopped
-    from annpot.runs.run import record
-    from annpot.settings import load_settings
-
-    half = folder / "half"
-    half.mkdir()
-    for path in folder.glob("?.xsf"):
-        shutil.copy(path, half)
-    text = (folder / "in.yaml").read_text() + "generate: {batch_atoms: 6}\n"
-    (half / "in.yaml").write_text(text)
-    calls = []
-
-    def stop(*_):
-        calls.append(0)
-        if len(calls) == 14:
-            raise Stopped(15)
-
-    before = Path.cwd()
-    os.chdir(half)
-    try:
-        with contextlib.suppress(Stopped):
-            generate(load_settings(Path("in.yaml"), {}), Path(), watch=stop)
-        shutil.copy(folder / "fingerprints.h5", "s.h5")
-        chosen = TrainSettings(
-            hidden=(2,), members=1, epochs=3, input=Path("s.h5"), output=Path("p.h5")
-        )
-        stop_after(2, load_set(Path("s.h5")), chosen, Path("p.h5"))
-        with record(Path("q.h5"), "train"):
-            shutil.copy("q.h5.run", "saved.run")
-    finally:
-        os.chdir(before)
-    parts = half / "fingerprints.h5.parts"
-    part = sorted(parts.glob("*.h5"))[0]
-    goes_on = command("generate", "--resume", "auto")
-    options = [
-        f"train.{key}={value}"
-        for key, value in {
-            "hidden": "[2]", "members": 1, "epochs": 3,
-            "input": "s.h5", "output": "p.h5",
-        }.items()
-    ]  # fmt: skip
-    words = [word for option in options for word in ("--set", option)]
-    for name, place, reader in (
-        ("manifest.json", "fingerprints.h5.parts/manifest.json", goes_on),
-        ("part.h5", f"fingerprints.h5.parts/{part.name}", goes_on),
-        (
-            "checkpoint.h5",
-            "p.h5.checkpoint",
-            command("train", "s.yaml", "--resume", "auto", *words),
-        ),
-        ("record.run", "r.h5.run", command("status", ".")),
-    ):
-        found = half / place
-        raw = (found if found.exists() else half / "saved.run").read_bytes()
-        yield Target(name, _going_on(half, place, reader), (raw,), slow=True)
-
-
-def _going_on(half, place, reader):
-    """Return a function that reads a file in its place in an interrupted work."""
-
-    def read(path):
-        work = path.parent / "half"
-        shutil.rmtree(work, ignore_errors=True)
-        shutil.copytree(half, work)
-        (work / "s.yaml").write_text("{}\n")
-        shutil.copy(path, work / place)
-        reader(work / "any")
-
-    return read
-
-
 def _convert(source, output):
     return command("convert", "FILE", output, "--from", source)
 
@@ -367,10 +288,21 @@ def _of_aenet(folder):
             command("convert", "FILE", "O.nn", "out.h5")(path)
 
         yield Target(name, read, ((data / f"Ti.{kind}").read_bytes(),), slow=True)
+    known = _convert_all(folder, *data.glob("*.2t.nn"))
+    back = command("convert", "FILE", "out.nn", "--from", "json")
+    yield Target("from-aenet.json", back, (known,), slow=True)
     inputs = EXAMPLES / "from-aenet"
+    to = command("convert", "FILE", "out.yaml", "--from", "aenet-input")
     for name in ("generate.in", "train.in", "Ti.stp"):
-        to = command("convert", "FILE", "out.yaml", "--from", "aenet-input")
         yield Target(name, to, ((inputs / name).read_bytes(),))
+    yield Target("predict.in", to, (PREDICT.encode(),))
+
+
+def _convert_all(folder, *words):
+    """Return what annpot makes of a potential of others, as text without a digest."""
+    result = run("convert", *words, "known.json", folder=folder)
+    assert result.exit_code == 0, result.stderr
+    return without_digest((folder / "known.json").read_bytes())
 
 
 def _of_n2p2(folder):
@@ -383,6 +315,12 @@ def _of_n2p2(folder):
         "nnp.input": n2p2_folder.INPUT,
     }.items():
         yield Target(name, _potential_folder, (raw.encode(),), slow=True)
+
+    units = ("--units", "bohr,hartree")
+    made = n2p2_folder.make_folder(folder / "nnp")
+    known = _convert_all(folder, made, *units)
+    back = command("convert", "FILE", "out", "--to", "n2p2", "--from", "json", *units)
+    yield Target("from-n2p2.json", back, (known,), slow=True)
 
 
 def _potential_folder(path):

@@ -188,6 +188,17 @@ def _others():
     }.items():
         yield Attack("names", what, _names_file(content), generate)
     for what, content in {
+        "no character": "a\0b\n",
+        "a line of 10^6 letters": "a" * 10**6,
+    }.items():
+        yield Attack("--files-from", what, text.write("names", content), PREDICT)
+    yield Attack(
+        "--files-from",
+        "/dev/zero",
+        lambda folder: (folder / "names").symlink_to("/dev/zero"),
+        PREDICT,
+    )
+    for what, content in {
         "10^5 digits": "# epoch loss\n1 " + "9" * 100_000 + "\n",
         "infinite": "# epoch loss\n" + "1 inf\n" * 3,
         "zeros": "\0" * 10**6,

@@ -89,13 +89,12 @@ def test_any_text(path: Path, text: str) -> None:
     load_or_refuse(path, text.encode("utf-8", "surrogatepass"), {})
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(VALUES | NEARLY)
 def test_any_values(path: Path, values: Any) -> None:
     load_or_refuse(path, json.dumps(values).encode(), {})
 
 
-@settings(deadline=None)
 @given(NEARLY, st.dictionaries(st.sampled_from(KEYS) | st.text(), VALUES, max_size=3))
 def test_any_options(path: Path, values: Any, overrides: dict[str, Any]) -> None:
     load_or_refuse(path, json.dumps(values).encode(), overrides)

@@ -84,7 +84,7 @@ COLUMNS = {
 }
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     tokens=TOKENS,
     columns=st.lists(st.sampled_from(list(COLUMNS)), max_size=3, unique=True),

@@ -16,7 +16,7 @@ NUMBERS = st.floats(-1e6, 1e6)
 TEXTS = st.sampled_from(["a/b.xsf", "a b.tar:c.xsf", 'quo"te', "it's", "b[1].xyz"])
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     n_atoms=st.integers(1, 4),
     text=TEXTS,

@@ -57,6 +57,11 @@ def files(tmp_path, monkeypatch):
     return found
 
 
+def read(reader, portion, **options):
+    for structures in reader.read_all([portion], **options):
+        yield from structures
+
+
 def test_portions_hold_what_the_files_hold(files):
     skipped = []
     expected = list(read_files(files, on_error="skip", skipped=skipped))
@@ -69,7 +74,7 @@ def test_portions_hold_what_the_files_hold(files):
     for portion in portions:
         copy = Portion.from_json(portion.to_json())
         assert copy.n_bytes == portion.n_bytes
-        found += reader.read(copy, on_error="skip", skipped=messages)
+        found += read(reader, copy, on_error="skip", skipped=messages)
     assert messages == skipped
     for (one, source), (other, given) in zip(found, expected, strict=True):
         assert_same(one, other)
@@ -80,11 +85,11 @@ def test_portions_can_be_read_in_any_order(files):
     portions = list(iterate_portions(files, 4000))
     forward, backward = PortionReader(), PortionReader()
     expected = [
-        [s.label for s, _ in forward.read(portion, on_error="skip")]
+        [s.label for s, _ in read(forward, portion, on_error="skip")]
         for portion in portions
     ]
     found = [
-        [s.label for s, _ in backward.read(portion, on_error="skip")]
+        [s.label for s, _ in read(backward, portion, on_error="skip")]
         for portion in reversed(portions)
     ]
     assert found[::-1] == expected
@@ -94,7 +99,7 @@ def test_a_portion_can_be_read_twice(files):
     reader = PortionReader()
     for portion in iterate_portions(files, 1):
         first, second = (
-            [s.label for s, _ in reader.read(portion, on_error="skip")]
+            [s.label for s, _ in read(reader, portion, on_error="skip")]
             for _ in range(2)
         )
         assert first == second
@@ -104,18 +109,18 @@ def test_errors_are_raised_where_they_are(files):
     portions = list(iterate_portions(files[3:4], 4000))
     reader, skipped = PortionReader(), []
     for portion in portions:
-        list(reader.read(portion, on_error="skip", skipped=skipped))
+        list(read(reader, portion, on_error="skip", skipped=skipped))
     assert "a number of atoms expected, found 'junk'" in skipped[-1]
     with pytest.raises(StructureError, match="found 'junk'"):
-        list(reader.read(Portion(portions[-1].pieces[-1:])))
+        list(read(reader, Portion(portions[-1].pieces[-1:])))
     (portion,) = iterate_portions([SourceFile(files[-1].path, Source(()))])
     copy = Portion.from_json(portion.to_json())
     with pytest.raises(InputError, match="does not say its units"):
-        list(PortionReader().read(copy, on_error="skip"))
+        list(read(PortionReader(), copy, on_error="skip"))
 
 
 def test_a_file_that_changed_is_told(files, tmp_path):
     portions = list(iterate_portions(files[1:2], 2000))
     (tmp_path / "b.xyz.xz").write_bytes(lzma.compress(b"1\n\nO 0 0 0\n"))
     with pytest.raises(Exception, match=r"b.xyz.xz': changed while it was read"):
-        list(PortionReader().read(portions[-1]))
+        list(read(PortionReader(), portions[-1]))

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 
 import ase.io
@@ -28,7 +29,7 @@ from annpot.structures.reading import (
     find_files,
     read_files,
     read_structures,
-    require_references,
+    require_energy,
 )
 from annpot.structures.selection import parse_index
 from annpot.structures.structure import Structure
@@ -227,28 +228,20 @@ def test_references_of_the_wrong_shape(tmp_path):
         assert message in str(caught.value)
 
 
-def test_require_references():
+def test_require_energy():
     bare = Structure(("H",), np.zeros((1, 3)), np.zeros((3, 3)), np.zeros(3, bool))
-    for options, message in (
-        (
-            {},
-            "no energy found, expected ASE calculator results or one of the keys R",
-        ),
-        ({"energy": False, "forces": True}, "no forces found, expected ASE calculator"),
-        ({"energy": False, "stress": True}, "no stress found, expected ASE calculator"),
-    ):
-        with pytest.raises(StructureError, match=message):
-            require_references(bare, **options)
-    require_references(bare, energy=False)
+    expected = "no energy found, expected ASE calculator results or one of the keys R"
+    with pytest.raises(StructureError, match=expected):
+        require_energy(bare)
+    require_energy(replace(bare, energy=1.0))
+    require_energy(replace(bare, cohesive_energy=1.0))
 
 
-def test_require_references_of_xsf(tmp_path):
+def test_require_energy_of_xsf(tmp_path):
     (tmp_path / "a.xsf").write_text("ATOMS\nH 0 0 0\n")
     structure = read_one(tmp_path / "a.xsf")
     with pytest.raises(StructureError, match=r"comment line '# total energy = ... eV'"):
-        require_references(structure)
-    with pytest.raises(StructureError, match="7 columns"):
-        require_references(structure, energy=False, forces=True)
+        require_energy(structure)
 
 
 # --- selection --------------------------------------------------------------------
@@ -271,6 +264,21 @@ def test_index(tmp_path, index):
 def test_index_that_is_none(index):
     with pytest.raises(InputError, match="a number or a slice expected"):
         parse_index(index)
+
+
+@pytest.mark.parametrize(
+    ("index", "expected"),
+    [(f":{10**30}", [0]), (f"-{10**30}:", [0]), (f"::{10**30}", [0])],
+)
+def test_slices_of_huge_numbers(index, expected):
+    structures = read_structures(DATA / "structure1067.xsf", index=index)
+    assert [s.index for s in structures] == expected
+
+
+@pytest.mark.parametrize("index", [str(10**30), str(-(10**30))])
+def test_index_far_beyond_the_end(index):
+    with pytest.raises(StructureError, match="expected, the file has fewer"):
+        read_one(DATA / "structure1067.xsf", index=index)
 
 
 @pytest.mark.parametrize("index", ["1", "-2"])
@@ -413,7 +421,7 @@ def test_errors_can_be_skipped(tmp_path):
     assert len(files) == 4
     skipped: list[str] = []
     pairs = list(
-        read_files(files, on_error="skip", skipped=skipped, require=require_references)
+        read_files(files, on_error="skip", skipped=skipped, require=require_energy)
     )
     read = [f"{Path(s.file).name}#{s.index}" for s, _ in pairs]
     assert read == ["a.tar:1.xsf#0", "a.tar:3.xsf#0", "b.xsf#0", "b.xsf#3", "d.xsf#0"]
@@ -503,7 +511,7 @@ def test_many_identical_atoms_are_found_at_once():
         checks.check_structure(make(np.ones((30_000, 3)), cell=40.0))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.integers(0, 2**32), st.sampled_from([0.1, 0.5, 2.0]))
 def test_close_pairs_agree_with_all_images(seed, height):
     rng = np.random.default_rng(seed)

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from commands import PATIENCE
 from test_extxyz import assert_same, write_frames
-from test_portions import files  # noqa: F401 - a fixture
+from test_portions import files, read  # noqa: F401 - files: a fixture
 
 from annpot.errors import AnnpotError, InputError, StructureError
 from annpot.structures import reading_ahead
@@ -41,7 +42,7 @@ def test_all_is_found_in_the_same_order(files):  # noqa: F811
     before, skipped, messages = children(), [], []
     reader, expected = PortionReader(n_workers=0), []
     for portion in iterate_portions(files, 4000, strip=False):
-        expected += reader.read(portion, on_error="skip", skipped=skipped)
+        expected += read(reader, portion, on_error="skip", skipped=skipped)
     found = list(read_ahead(files, on_error="skip", skipped=messages))
     assert messages == skipped
     assert len(messages) > 5
@@ -145,7 +146,7 @@ for k, found in enumerate(reader.read_all(iterate_portions(files, 4000, False)))
     assert len(pids) == 2
     process.send_signal(signal.SIGKILL)
     process.communicate()
-    end = time.monotonic() + 20
+    end = time.monotonic() + PATIENCE
     while any(map(is_running, pids)) and time.monotonic() < end:
         time.sleep(0.02)
     assert not any(map(is_running, pids))

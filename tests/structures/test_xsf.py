@@ -322,7 +322,7 @@ def test_message(name):
     assert len(str(caught.value)) < 250
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.data())
 def test_damaged_files_raise_structure_errors_only(data):
     content = data.draw(st.sampled_from([CRYSTAL, MOVIE])).encode()

@@ -16,7 +16,8 @@ from annpot.convert.aenet.networks import (
 from annpot.errors import FileFormatError
 from annpot.extrapolation import Domain
 from annpot.networks import Network
-from annpot.potential import Potential, SpeciesModel
+from annpot.potential import Potential
+from annpot.potential_parts import SpeciesModel
 from annpot.scaling import Statistics
 from annpot.structures.structure import Array
 from annpot.version import __version__

@@ -394,13 +394,8 @@ def _show(word: bytes) -> str:
 
 
 @contextlib.contextmanager
-def open_records(path: Path, *, text: bool | None = None) -> Iterator[Records]:
-    """Give the records of a file.
-
-    Parameters
-    ----------
-    text
-        Whether it is text; ``None``: unless the content says otherwise.
+def open_records(path: Path) -> Iterator[Records]:
+    """Give the records of a file, which is text if there is no zero in its beginning.
 
     Raises
     ------
@@ -409,9 +404,8 @@ def open_records(path: Path, *, text: bool | None = None) -> Iterator[Records]:
     """
     try:
         with path.open("rb") as file:
-            if text is None:
-                text = b"\0" not in file.read(_HEAD_BYTES)
-                file.seek(0)
+            text = b"\0" not in file.read(_HEAD_BYTES)
+            file.seek(0)
             yield (TextRecords if text else BinaryRecords)(file, str(path))
     except OSError as error:
         raise FileFormatError(f"'{path}' cannot be read: {error.strerror}") from None

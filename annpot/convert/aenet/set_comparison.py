@@ -14,9 +14,8 @@ from annpot.convert.aenet.networks import Setup
 from annpot.convert.aenet.set_files import Header, StoredStructure
 from annpot.descriptors import Chebyshev, Descriptor, Features
 from annpot.errors import FileFormatError
-from annpot.pairs import find_pairs
 from annpot.set_writing import Entry
-from annpot.structures.reading import Source, read_structures, require_references
+from annpot.structures.reading import Source, read_structures, require_energy
 from annpot.structures.structure import Array, Structure, stack
 from annpot.tally import Rules
 
@@ -48,7 +47,7 @@ class Comparison:
         """Return a structure with its cell from ``file``, if it is the same there."""
         structure = next(read_structures(file, index="0"))
         self._n_structures += 1
-        require_references(structure)
+        require_energy(structure)
         problem = self._differences(stored, structure)
         if problem:
             raise FileFormatError(
@@ -110,7 +109,8 @@ class Comparison:
         structures = [entry.structure for entry in entries]
         for descriptor, setups in candidates:
             self._take(setups)
-            features = compute_features(descriptor, structures)
+            batch = stack(structures, descriptor.species)
+            features = descriptor.compute_features(batch)
             if self._deviation(features, stored)[0] <= TOLERANCE:
                 if descriptor is not candidates[0][0]:
                     notes.append(self._describe_choice(descriptor))
@@ -182,14 +182,6 @@ class Comparison:
             return G_nf
         setup = self._setups[s]
         return G_nf * compute_deviation(setup) + setup.mean_f
-
-
-def compute_features(
-    descriptor: Descriptor, structures: Sequence[Structure]
-) -> Features:
-    """Return the features of some structures."""
-    batch = stack(structures, descriptor.species)
-    return descriptor.compute_features(batch, find_pairs(batch, descriptor.cutoffs))
 
 
 def _distances(positions_nc: Array, structure: Structure) -> Array:

@@ -10,14 +10,13 @@ import numpy as np
 
 from annpot.convert.aenet.bases import PARAMETERS
 from annpot.convert.aenet.networks import N_NEIGHBOURS, N_PARAMETERS, Setup
-from annpot.convert.aenet.set_comparison import compute_features
 from annpot.convert.aenet.set_files import SetReader
 from annpot.convert.aenet.stp import StpFile, read_stp
 from annpot.descriptors import Descriptor
 from annpot.errors import FileFormatError
-from annpot.scaling import Statistics, compute_statistics
+from annpot.scaling import Statistics, compute_statistics, merge_statistics
 from annpot.structures.reading import read_structures
-from annpot.structures.structure import Structure
+from annpot.structures.structure import Structure, stack
 
 BATCH_ATOMS = 2000
 
@@ -122,13 +121,9 @@ def measure_setups(
     """Return set-ups with the statistics of the features of some structure files."""
     statistics: list[Statistics] = []
     for structures in _batches(files):
-        features = compute_features(descriptor, structures)
+        features = descriptor.compute_features(stack(structures, descriptor.species))
         new = [compute_statistics(G_nf) for G_nf in features.blocks(features.G_f)]
-        statistics = (
-            [old.merge(more) for old, more in zip(statistics, new, strict=True)]
-            if statistics
-            else new
-        )
+        statistics = merge_statistics(statistics, new)
     return tuple(
         replace(
             setup,

@@ -23,7 +23,8 @@ from annpot.descriptors.symmetry_functions import (
 from annpot.elements import SYMBOLS
 from annpot.errors import FileFormatError
 from annpot.networks import Network
-from annpot.potential import Potential, SpeciesModel
+from annpot.potential import Potential
+from annpot.potential_parts import SpeciesModel
 from annpot.structures.structure import Integers
 from annpot.units import Units
 

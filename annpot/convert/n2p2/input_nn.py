@@ -193,7 +193,7 @@ def find_stated_units(path: Path) -> Units | None:
     FileFormatError
         If annpot does not know them.
     """
-    head = read_start(path, 4096).decode("latin-1")
+    head = read_start(path).decode("latin-1")
     for line in head.splitlines():
         if line.startswith(UNITS_MARK):
             try:

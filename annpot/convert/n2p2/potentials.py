@@ -29,7 +29,8 @@ from annpot.descriptors.behler import MAX_CUTOFFS, Behler
 from annpot.elements import SYMBOLS
 from annpot.errors import FileFormatError
 from annpot.format.writing import errors_naming
-from annpot.potential import Potential, SpeciesModel
+from annpot.potential import Potential
+from annpot.potential_parts import SpeciesModel
 from annpot.structures.structure import Array
 from annpot.units import Units
 

@@ -14,7 +14,6 @@ from itertools import combinations_with_replacement
 import numpy as np
 
 from annpot.descriptors import Descriptor
-from annpot.pairs import find_pairs
 from annpot.structures.structure import Array, Batch, Integers
 
 N_POINTS = 361
@@ -112,7 +111,6 @@ def _features(
         pbc_sc=np.zeros((n_molecules, 3), dtype=bool),
         first_s=n_atoms * np.arange(n_molecules + 1),
     )
-    neighbours = find_pairs(batch, descriptor.cutoffs)
-    features = descriptor.compute_features(batch, neighbours)
+    features = descriptor.compute_features(batch)
     first_x = features.feature_n[batch.first_s[:-1], None]
     return features.G_f[first_x + np.arange(descriptor.n_features_s[species_n[0]])]

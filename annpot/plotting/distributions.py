@@ -108,7 +108,7 @@ def compute_distributions(
     )
     descriptor = Descriptor((part,))
     batch = stack([cluster], species)
-    features = descriptor.compute_features(batch, find_pairs(batch, descriptor.cutoffs))
+    features = descriptor.compute_features(batch)
     c_ca = features.blocks(features.G_f)[batch.species_n[0]][0].reshape(-1, order + 1)
     found = []
     for c, weights_t in enumerate(channels):
