@@ -3,7 +3,7 @@
 A potential is a stack of one. First layers that see the same scaled features lie side
 by side in one matrix product, blocks of atoms stay in the processor's cache, and one
 pass over the pairs gives the forces of all. A member differs from the same potential
-alone at most by the rounding of a wider matrix product.
+alone at most by rounding.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from annpot.descriptors import Descriptor, Features
+from annpot.kernels.products import COLUMNS, set_product
 from annpot.kernels.threads import share
 from annpot.networks import Network
 from annpot.structures.structure import Array, compute_volumes, voigt_stress
@@ -56,8 +57,8 @@ class _Group(NamedTuple):
     """Members that see the same scaled features."""
 
     members: list[int]
-    first_hf: Array
-    """The weights of all first layers."""
+    first_fh: Array
+    """The weights of all first layers, of each node a column."""
     ends: list[int]
     """Nodes after which those of the next member begin."""
 
@@ -78,7 +79,8 @@ class Stack:
         for found in numbers.values():
             weights = [self.members[k].network.weights[0] for k in found]
             ends = np.cumsum([len(W) for W in weights])[:-1].tolist()
-            groups.append(_Group(found, np.concatenate(weights), ends))
+            first_fh = np.ascontiguousarray(np.concatenate(weights).T)
+            groups.append(_Group(found, first_fh, ends))
         return groups
 
     @cached_property
@@ -98,14 +100,21 @@ class Stack:
             X_nf = room.take(0, *G_nf.shape)
             np.subtract(G_nf, first.shift_f, out=X_nf)
             X_nf *= first.scale_f
-            Z_nh = room.take(1, len(G_nf), len(group.first_hf))
-            np.matmul(X_nf, group.first_hf.T, out=Z_nh)
+            Z_nh = room.take(1, len(G_nf), group.first_fh.shape[1])
+            _multiply(X_nf, group.first_fh, Z_nh)
             parts = np.split(Z_nh, group.ends, axis=1)
             for k, Z_nh in zip(group.members, parts, strict=True):
                 member = self.members[k]
                 trace = member.network.forward(X_nf, Z_nh)
                 E_kn[k][:] = member.energy_scale * trace.E_n + member.energy_shift
-                np.matmul(trace.deltas[0], self._folded_khf[k], out=dEdG_knf[k])
+                _multiply(trace.deltas[0], self._folded_khf[k], dEdG_knf[k])
+
+
+def _multiply(A: Array, B: Array, product: Array) -> None:
+    if B.shape[1] < COLUMNS:
+        np.matmul(A, B, out=product)
+    else:
+        set_product(A, B, product)
 
 
 class Values(NamedTuple):

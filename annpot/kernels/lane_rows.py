@@ -49,12 +49,13 @@ def store_row(typing_context: Any, array: Any, i: Any, row: Any) -> Any:
 
 @intrinsic
 def add_products(typing_context: Any, sums: Any, a: Any, b: Any) -> Any:
-    """Return ``sums + a b``, lane by lane."""
+    """Return ``sums + a b``, lane by lane; ``a`` may be a row or lanes for all."""
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         lanes = []
         for k in range(len(sums)):
-            c, x, y = (builder.extract_value(row, k) for row in args)
+            c, y = (builder.extract_value(row, k) for row in args[::2])
+            x = args[1] if a == lanes_type else builder.extract_value(args[1], k)
             product = builder.fmul(x, y, flags=("contract",))
             lanes.append(builder.fadd(c, product, flags=("contract",)))
         return context.make_tuple(builder, sig.return_type, lanes)
