@@ -15,7 +15,7 @@ import annpot
 ROOT = Path(annpot.__file__).parent
 
 LAYERS = """
-    errors version units elements launch logfmt
+    errors version units elements launch logfmt messages
     memory
     runs
     settings
@@ -42,7 +42,7 @@ LAYERS = """
     checks
     convert
     selection
-    distributions responses importance comparison training_log
+    training_log
     plotting
     cli
 """.split()

@@ -9,6 +9,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from commands import PATIENCE
 
 FOLDER = Path(__file__).parent.parent / "examples" / "slurm"
 SCRIPTS = sorted(FOLDER.glob("*.sh"))
@@ -46,7 +47,7 @@ def play(script, folder, code=0, **environment):
         },
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
     )
     return result, (folder / "calls").read_text().splitlines()
 

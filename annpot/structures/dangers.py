@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 from pathlib import Path
 
 from annpot.errors import StructureError
@@ -32,8 +33,9 @@ def check_harmless(path: Path, ase_format: str) -> None:
         _check_database(path)
     if path.suffix.lower() in OPENERS:
         check_unpacked(path)
-    for number in _COUNT_LINES.get(ase_format, ()):
-        _check_count(path, number)
+    numbers = _COUNT_LINES.get(ase_format, ())
+    if numbers or ase_format == "vasp-xdatcar":
+        _check_counts(path, read_content(path), numbers)
 
 
 def _check_database(path: Path) -> None:
@@ -49,8 +51,9 @@ def _check_database(path: Path) -> None:
         finally:
             found.close()
     except sqlite3.Error as error:
+        reason = " ".join(str(error).split())[:200]
         raise StructureError(
-            f"'{path}': ASE cannot read it as 'db' ({error}): is the file complete, "
+            f"'{path}': ASE cannot read it as 'db' ({reason}): is the file complete, "
             "and of this format?"
         ) from None
     if rows:
@@ -60,14 +63,33 @@ def _check_database(path: Path) -> None:
         )
 
 
-def _check_count(path: Path, number: int) -> None:
-    """Refuse more atoms than the file has bytes for; ASE would make room for them."""
-    content = read_content(path)
-    lines = content.split(b"\n", number + 1)
-    for word in lines[number].split() if number < len(lines) else ():
-        word = word.lstrip(b"+-")
-        if word.isdigit() and (len(word) > 18 or int(word) > len(content)):
+def _check_counts(path: Path, content: bytes, numbers: Sequence[int]) -> None:
+    """Refuse more atoms than the file has bytes for; ASE would make room for them.
+
+    Parameters
+    ----------
+    numbers
+        Of the lines with numbers of atoms; with none, any line of integers may be one.
+    """
+    lines = content.split(b"\n", max(numbers, default=-2) + 1)
+    for number in numbers or range(len(lines)):
+        line = lines[number] if number < len(lines) else b""
+        if not numbers and b"." in line:  # coordinates
+            continue
+        counts = [_integer(word) for word in line.split()]
+        if not numbers and None in counts:
+            continue
+        n_atoms = sum(filter(None, counts))
+        if n_atoms > len(content):
             raise StructureError(
-                f"'{path}', line {number + 1}: {word[:40].decode()} atoms, more than "
-                "the file has"
+                f"'{path}', line {number + 1}: {n_atoms!s:.40} atoms, more than the "
+                "file has"
             )
+
+
+def _integer(word: bytes) -> int | None:
+    """Return the size of the integer that Python, so ASE, sees in a word, if any."""
+    try:
+        return abs(int(word[:4000].decode(errors="replace")))
+    except ValueError:
+        return None

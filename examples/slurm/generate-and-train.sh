@@ -8,7 +8,7 @@
 #SBATCH --output=annpot-%j.out
 set -euo pipefail
 
-# Kernels are compiled once, before all ranks want them, into a folder that stays.
+# Kernels are compiled into a folder that stays: best once, before all ranks want them.
 export NUMBA_CACHE_DIR="${NUMBA_CACHE_DIR:-$HOME/.cache/annpot}"
 # sbatch does not pass this on to srun; annpot takes it for the threads of each rank.
 export SRUN_CPUS_PER_TASK="${SLURM_CPUS_PER_TASK:-1}"

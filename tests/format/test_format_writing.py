@@ -7,6 +7,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from commands import PATIENCE
 
 import annpot
 from annpot.errors import AnnpotError
@@ -58,7 +59,7 @@ def run_python(
         env={**os.environ, "PYTHONPATH": root},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
     )
 
 

@@ -53,6 +53,8 @@ def check(read):
     try:
         with limits(), warnings.catch_warnings():
             warnings.simplefilter("error")
+            # with a NumPy that is newer than ASE
+            warnings.filterwarnings("ignore", "", DeprecationWarning, r"ase\.")
             read()
     except AnnpotError as error:
         lines = str(error).splitlines()

@@ -11,12 +11,14 @@ import os
 import sqlite3
 import tarfile
 import zlib
+from contextlib import closing
 
 XSF = (
     "# total energy = -1.0 eV\nCRYSTAL\nPRIMVEC\n{cell}\nPRIMCOORD\n{count} 1\n{atoms}"
 )
 CELL, ATOM = "5 0 0\n0 5 0\n0 0 5", "H 0 0 0 0 0 0\n"
 HUGE = 10**12
+XDATCAR = "H\n1.0\n5 0 0\n0 5 0\n0 0 5\nH\n{}\nDirect configuration= 1\n0.5 0.5 0.5\n"
 
 
 def xsf(cell=CELL, count="1", atoms=ATOM):
@@ -143,13 +145,21 @@ def traj(header, size=1000):
 
 def database(folder):
     """A database whose table of structures is an endless computation."""
-    with sqlite3.connect(folder / "a.db") as found:
+    with closing(sqlite3.connect(folder / "a.db")) as found, found:
         found.execute(
             "create view systems as with recursive n(id) as (select 1 union all "
             "select id + 1 from n) select id from n"
         )
         found.execute("create table information (name text, value text)")
         found.execute("insert into information values ('version', '9')")
+
+
+def broken_database(folder):
+    """A database of which SQLite tells all that is wrong, in several lines."""
+    path = folder / "a.db"
+    with closing(sqlite3.connect(path)) as found, found:
+        found.execute("create table systems (id, -- a number\n natoms)")
+    path.write_bytes(path.read_bytes().replace(b"-- a", b'"- a'))
 
 
 PICKLE = b"PickleTrajectory" + b"cos\nsystem\n(S'touch harmed'\ntR."
@@ -278,6 +288,7 @@ STRUCTURES = {
         ),
         ".traj without end": traj({"a": "x"}, 0),
         ".db without end": database,
+        ".db, wrong tables": broken_database,
         ".db, no database": write("a.db", b"SQLite format 3\0" + bytes(1000)),
         ".json 10^5 deep": write("a.json", "[" * 100_000),
         ".json of 10^12 numbers": write(
@@ -294,6 +305,13 @@ STRUCTURES = {
         "CIF.gz, 4 GB of blanks": packed("a.cif.gz", b" ", 4 * 10**9),
         "cube of 10^9 atoms": write("a.cube", f"\n\n{10**9} 0 0 0\n" + "1 1 0 0\n" * 3),
         "gen of 10^9 atoms": write("a.gen", f"{10**9} C\nH\n1 1 0 0 0\n"),
+        "POSCAR of 1_000_000_000_000 atoms": write(
+            "POSCAR", f"H\n1.0\n5 0 0\n0 5 0\n0 0 5\nH\n{HUGE:_}\nDirect\n0 0 0\n"
+        ),
+        "XDATCAR of 10^12 atoms": write("XDATCAR", XDATCAR.format(HUGE)),
+        "XDATCAR, 10^12 atoms later": write(
+            "XDATCAR", XDATCAR.format(1) + XDATCAR.format(HUGE)
+        ),
         "POSCAR of 10^12 atoms": write(
             "POSCAR", f"H\n1.0\n5 0 0\n0 5 0\n0 0 5\nH\n{HUGE}\nDirect\n0 0 0\n"
         ),

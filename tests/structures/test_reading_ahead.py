@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from commands import PATIENCE
 from test_extxyz import assert_same, write_frames
 from test_portions import files, read  # noqa: F401 - files: a fixture
 
@@ -145,7 +146,7 @@ for k, found in enumerate(reader.read_all(iterate_portions(files, 4000, False)))
     assert len(pids) == 2
     process.send_signal(signal.SIGKILL)
     process.communicate()
-    end = time.monotonic() + 20
+    end = time.monotonic() + PATIENCE
     while any(map(is_running, pids)) and time.monotonic() < end:
         time.sleep(0.02)
     assert not any(map(is_running, pids))
