@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import os
 import signal
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import h5py
 import numpy as np
 import pytest
 from damage import assert_ends_well, flips, truncations
 
+from annpot import trainer
 from annpot.checkpoints import file as checkpoint_file
 from annpot.checkpoints import keeper
 from annpot.checkpoints.keeper import Keeper, exist, find, names, remove, take
@@ -377,17 +380,17 @@ def test_some_settings_may_change(fingerprints, output, changes):
 
 
 def test_time_counts_anew_but_is_summed_up(fingerprints, output, monkeypatch):
-    def count(self):
-        return float(self.progress.n_epochs - self._begun.n_epochs)
-
-    monkeypatch.setattr(Trainer, "_job_seconds", count)
-    chosen = settings(epochs=100, time_limit=5, members=1, hidden=(2,))
-    begun = stop_after(2, fingerprints, chosen, output)
+    """On a clock that ticks whenever somebody looks at it."""
+    chosen = settings(epochs=100_000, time_limit=5.5, members=1, hidden=(2,))
+    begun = stop_after(3, fingerprints, chosen, output)
     late = replace(begun, progress=replace(begun.progress, seconds=1000.0))
-    result = train(fingerprints, chosen, begun=late)
+    clock = SimpleNamespace(monotonic=itertools.count().__next__)
+    monkeypatch.setattr(trainer, "time", clock)
+    epochs = []
+    result = train(fingerprints, chosen, begun=late, on_epoch=epochs.append)
     assert result.reason == "time limit"
-    assert result.n_epochs == 2 + 6
-    assert result.best[0].seconds > 1000.0
+    assert [epoch.number for epoch in epochs] == [4, 5, 6, 7, 8, 9]
+    assert [epoch.seconds for epoch in epochs] == [1000 + k for k in range(1, 7)]
 
 
 @pytest.mark.parametrize(
