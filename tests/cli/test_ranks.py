@@ -161,7 +161,7 @@ def test_a_signal_during_the_preparation_is_not_kept_waiting(work, who, code):
     options = ("--resume", "auto") if code == 75 else ()
     program = PREPARING.replace("RANKS", str(who))
     (work / "potential.h5").unlink()
-    result = annpot(2, work, *TRAIN, *options, program=program, timeout=60)
+    result = annpot(2, work, *TRAIN, *options, program=program)
     assert result.returncode == code, result.stderr
     assert not list(work.glob("*.checkpoint*"))
     assert ("stopped by SIGTERM" in result.stderr) == (0 in who)
