@@ -22,8 +22,10 @@ each step is:
                  features -> how far outside the training data, what is most alike
                  there, what the calculator does about it
     selection    structures -> those most worth a reference calculation
-    runs, status what runs, what asked it to end, what became of it
+    runs, status, finished
+                 what runs, what asked it to end, what became of it
     checkpoints  all that a training needs to go on
+    requests     what rank 0 of a training asks the others for
     parallel     ranks of MPI, and sums over them that are the same on any number
     convert      files of other programs -> those of annpot, and back
     format       sets and potentials as HDF5, potentials as JSON

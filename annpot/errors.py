@@ -42,6 +42,10 @@ class FileFormatError(AnnpotError):
     """A file in the annpot format is not what it should be."""
 
 
+class ForeignFileError(FileFormatError):
+    """A file is not in the annpot format, whatever it is."""
+
+
 class TrainingError(AnnpotError):
     """A potential cannot be fitted to this set with these settings."""
 

@@ -283,6 +283,15 @@ def journal_of(path: Path) -> Path:
     return target.with_name(target.name + SUFFIX)
 
 
+def last_state(journal: Path) -> Json:
+    """Return what was told with the last portion in a journal, if there is one."""
+    with contextlib.suppress(AnnpotError):
+        for line in reversed(_read_lines(journal)):
+            if isinstance(line, dict) and "state" in line:
+                return line["state"]
+    return None
+
+
 def _read_lines(path: Path) -> list[Json]:
     """Return the complete lines of a journal."""
     lines = []

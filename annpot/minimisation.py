@@ -37,12 +37,14 @@ def minimise(
 ) -> Progress:
     """Train until the end, or what comes before; return how far that is on all ranks.
 
-    Rank 0 trains, the others do what it asks for.
+    Raises
+    ------
+    Stopped, KeyboardInterrupt
+        On all ranks, if there is no time, or nothing, to make a potential of.
     """
     if ranks.rank:
         with _noting(stop):
-            follow(Losses(problem, settings), ranks, stop)
-        return _unpack(ranks.broadcast(b""))
+            return _unpack(follow(Losses(problem, settings), ranks, stop))
     lead = Lead(problem, settings, ranks, stop) if ranks.size > 1 else None
     trainer = Trainer(
         lead or Losses(problem, settings),
@@ -60,11 +62,9 @@ def minimise(
         try:
             _run(trainer, keeper, lead)
         except Stopped as stopped:
-            lead.end()
-            ranks.broadcast(_pack(trainer.progress, stopped.number))
+            lead.end(_pack(trainer.progress, stopped.number))
             raise
-        lead.end()
-    ranks.broadcast(_pack(trainer.progress))
+        lead.end(_pack(trainer.progress))
     return trainer.progress
 
 
@@ -80,13 +80,7 @@ def _noting(stop: Stop | None) -> Iterator[None]:
 
 
 def _run(trainer: Trainer, keeper: Keeper | None, lead: Lead | None = None) -> None:
-    """Train until the end, or an interrupt or the time limit: they leave a checkpoint.
-
-    Raises
-    ------
-    Stopped, KeyboardInterrupt
-        If there is no time, or nothing, to make a potential of.
-    """
+    """Train until the end, or a signal or the time limit: those leave a checkpoint."""
     reason = TIME_LIMIT
     try:
         trainer.run()

@@ -36,6 +36,7 @@ class Request:
     member: int = VALIDATION
     """The member whose training structures are visited, counted from 0."""
     weights: bytes = b""
+    """Or, at the end, what came out of it all."""
     structures: bytes = b""
     """Their numbers, if it is a share of them."""
 
@@ -114,9 +115,9 @@ class Lead(Losses):
         if number := _find_signal(self._ranks, self._stop):
             raise Stopped(number)
 
-    def end(self) -> None:
+    def end(self, outcome: bytes) -> None:
         """Let the other ranks go."""
-        self._ranks.broadcast(Request(END).pack())
+        self._ranks.broadcast(Request(END, weights=outcome).pack())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,12 +146,12 @@ class _LedLoss(Loss):
         return super().compute_share(weights_w, structures)
 
 
-def follow(losses: Losses, ranks: Ranks, stop: Stop | None) -> None:
-    """Do what rank 0 asks for, until it lets this rank go."""
+def follow(losses: Losses, ranks: Ranks, stop: Stop | None) -> bytes:
+    """Do what rank 0 asks for, until it lets this rank go; return what came out."""
     while True:
         request = Request.unpack(ranks.broadcast(b""))
         if request.what == END:
-            return
+            return request.weights
         if _find_signal(ranks, stop) or request.what == LOOK:
             continue
         _visit(losses, request)

@@ -8,8 +8,8 @@ from itertools import islice
 
 import numpy as np
 
+from annpot.messages import join, split
 from annpot.parallel import Ranks, deal
-from annpot.structures.packing import join, part
 from annpot.structures.portions import Portion
 
 DEPTH = 4
@@ -54,7 +54,7 @@ def work_off(
         # work ends at a failure; nobody asks for what is behind that
         results = dict(zip(mine.tolist(), work(dealt[k] for k in mine), strict=False))
         for message in ranks.collect(join(list(results), list(results.values()))):
-            numbers, parts = part(message)
+            numbers, parts = split(message)
             results |= zip(numbers, map(bytes, parts), strict=True)
         if ranks.rank == 0:
             for k, portion in enumerate(dealt):

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import h5py
-
 from annpot import growing
 from annpot.checkpoints import keeper
-from annpot.errors import AnnpotError, FileFormatError
-from annpot.format import container, reading
+from annpot.errors import AnnpotError, FileFormatError, ForeignFileError
+from annpot.finished import Finished, summarise
 from annpot.generation import parts
 from annpot.runs import records
 from annpot.runs.records import Record, observe
@@ -27,8 +24,8 @@ SIDES = (
     growing.SUFFIX,
 )
 """What follows the name of an output in the names of files beside it."""
-SUFFIXES = (".h5", ".hdf5", ".json")
-"""Of finished files; others are not opened."""
+SUFFIXES = (".h5", ".hdf5", ".json", ".jsonl")
+"""Of finished files; others are not opened, unless they are asked for."""
 CENTURY = 3.2e9
 """Seconds; no end is foretold that is farther away."""
 
@@ -44,6 +41,8 @@ class Left:
     """Seconds since it was written; ``None`` if it is gone in the meantime."""
     parts: int | None = None
     """Of a set: the batches that are complete."""
+    structures: int | None = None
+    """Of predictions: those that are complete."""
     epochs: int | None = None
     """Of a training, all members together."""
     seconds: float | None = None
@@ -51,16 +50,6 @@ class Left:
     problem: str | None = None
     """Why nothing can go on from it, or why it is not the newest one."""
     usable: bool = True
-
-
-@dataclass(frozen=True)
-class Finished:
-    """A file that is complete."""
-
-    kind: str
-    created: str
-    summary: str
-    """What is in it, in a line."""
 
 
 @dataclass(frozen=True)
@@ -84,8 +73,8 @@ class Status:
 
     @property
     def wants_care(self) -> bool:
-        """Whether something ended that was not finished."""
-        return self.state in ("dead", "stopped", "failed", "unfinished")
+        """Whether something ended that was not finished, or cannot be read."""
+        return self.state not in ("running", "finished")
 
     @property
     def expected_end(self) -> datetime | None:
@@ -121,7 +110,7 @@ def find_statuses(path: Path) -> list[Status]:
     if not statuses and not path.is_dir():
         what = "no such file or folder"
         if path.exists():
-            what = "neither a set nor a potential"
+            what = "neither a set nor a potential nor predictions"
         raise AnnpotError(f"'{path}': {what}, and no run towards it")
     return statuses
 
@@ -146,7 +135,9 @@ def _look(output: Path) -> Status | None:
     left = _find_left(output)
     finished = None
     try:
-        finished = _summarise(output)
+        finished = summarise(output)
+    except ForeignFileError:  # HDF5 of others: none of our business
+        pass
     except FileFormatError as error:
         problem = problem or str(error)
     if record is not None and record.state == "running":
@@ -171,7 +162,10 @@ def _find_left(output: Path) -> Left | None:
         name = folder.path.name
         return Left(name, "generate", age, parts=n_parts, usable=n_parts > 0)
     if journal.exists():
-        return Left(journal.name, "predict", _age(journal))
+        state = growing.last_state(journal)
+        count = state.get("n_structures") if isinstance(state, dict) else None
+        n = count if isinstance(count, int) else None
+        return Left(journal.name, "predict", _age(journal), structures=n)
     try:
         found = keeper.find(output)
     except FileFormatError as error:
@@ -196,60 +190,6 @@ def _age(path: Path) -> float | None:
         return max(0.0, time.time() - path.stat().st_mtime)
     except OSError:
         return None
-
-
-def _summarise(path: Path) -> Finished | None:
-    """Return what is in a finished file, if there is one; little of it is read."""
-    if not path.is_file() or not reading.is_annpot_file(path):
-        return None
-    with reading.open_checked(path) as file:
-        kind = reading.read_attribute(file, container.KIND, str)
-        created = reading.read_attribute(file, container.CREATED, str)
-        if kind == container.FINGERPRINTS:
-            summary = _summarise_set(file)
-        else:
-            summary = _summarise_potential(file, kind)
-    return Finished(kind, created, summary)
-
-
-def _summarise_set(file: h5py.File) -> str:
-    group = reading.read_group(file, container.STRUCTURES)
-    n_atoms = reading.read_dataset(group, container.POSITIONS, (None, 3)).shape[0]
-    n_structures = reading.read_dataset(group, container.ENERGY, (None,)).shape[0]
-    species = " ".join(reading.read_strings(file, container.SPECIES))
-    return f"{n_structures} structures, {n_atoms} atoms of {species}"
-
-
-def _summarise_potential(file: h5py.File, kind: str) -> str:
-    group, words = file, container.KINDS[kind].noun
-    if kind == container.COMMITTEE:
-        members = reading.read_group(file, container.MEMBERS)
-        group, words = reading.read_group(members, "0"), f"{len(members)} members"
-    species = " ".join(reading.read_strings(group, container.SPECIES))
-    known = next((g for g in (file, group) if container.PROVENANCE in g), None)
-    errors = {} if known is None else _read_errors(known)
-    for name in ("test", "validation", "train"):
-        dE, dF = (_number(errors, name, f"{what}_rmse") for what in ("energy", "force"))
-        if dE is not None:
-            words += f", {name} errors {1000 * dE:.2f} meV/atom"
-            words += "" if dF is None else f", {1000 * dF:.2f} meV/angstrom"
-            break
-    return f"{words} of {species}" if "error" not in words else f"{species}: {words}"
-
-
-def _read_errors(group: h5py.Group) -> Any:
-    try:
-        provenance = json.loads(reading.read_text(group, container.PROVENANCE))
-    except (ValueError, RecursionError):
-        return {}
-    return provenance.get("errors") if isinstance(provenance, dict) else {}
-
-
-def _number(errors: Any, *keys: str) -> float | None:
-    """Return a number in nested objects that are not to be trusted."""
-    for key in keys:
-        errors = errors.get(key) if isinstance(errors, dict) else None
-    return float(errors) if isinstance(errors, int | float) else None
 
 
 def to_json(status: Status) -> dict[str, Any]:

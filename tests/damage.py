@@ -1,4 +1,4 @@
-"""Damaged files: cut short, or with flipped bits; reading them must end well."""
+"""Damaged files: cut short, changed, with flipped bits; reading must end well."""
 
 from __future__ import annotations
 
@@ -24,6 +24,13 @@ def flips(content, n=200, seed=0):
         damaged = bytearray(content)
         damaged[rng.integers(len(content))] ^= 1 << rng.integers(8)
         yield bytes(damaged)
+
+
+def change(path, old, new):
+    """Replace a text in a file."""
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
 
 
 def assert_ends_well(read, damaged):

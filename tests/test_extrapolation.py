@@ -384,7 +384,9 @@ def test_the_line_about_a_structure():
     assert replace(finding, value=1e-6).limit == 2.003e-5
 
 
-@pytest.mark.parametrize("text", ["", "a b", "a=b", "a\\b", "it's", "ü", '"'])
+@pytest.mark.parametrize(
+    "text", ["", "a b", "a=b", "a\\b", "it's", "ü", '"', "a\\udcff"]
+)
 def test_lines_can_be_taken_apart(text):
     line = format_line({"key": text, "n": 3})
     assert "\n" not in line
@@ -394,3 +396,4 @@ def test_lines_can_be_taken_apart(text):
 def test_a_line_stays_one_line():
     assert "\n" not in format_line({"file": "a\nb\x1b[0m"})
     assert "\x1b" not in format_line({"file": "a\nb\x1b[0m"})
+    assert "\x1b" not in format_line({"file": "ab\x1b[0m"})

@@ -61,13 +61,15 @@ def here(made, tmp_path, monkeypatch):
 
 
 def content(path=OUTPUT):
-    """Return the bytes of a set without its time of creation."""
+    """Return the bytes of a set without the times of itself and of its files."""
     with h5py.File(path) as file:
-        created = bytes(file.attrs["created"])
+        times = [bytes(file.attrs[name]) for name in ("created", "made_of")]
         reading.verify_checksum(file)
     raw = Path(path).read_bytes()
-    assert raw.count(created) == 1
-    return raw.replace(created, bytes(len(created)))
+    for time_ in times:
+        assert raw.count(time_) == 1
+        raw = raw.replace(time_, bytes(len(time_)))
+    return raw
 
 
 def make(*overrides, **options):
@@ -596,6 +598,96 @@ def test_species_that_are_not_given_are_kept_for_those_who_go_on(here):
         make(watch=stop_at(18))  # 13 of these are to find the species
     make(resume="yes")
     assert content() == expected
+
+
+def make_all_again(here):
+    """Make the set with --resume auto; return whether that took any work."""
+    before = OUTPUT.stat().st_mtime_ns
+    result = run("generate", "--resume", "auto", folder=here)
+    assert result.exit_code == 0, result.stderr
+    same = OUTPUT.stat().st_mtime_ns == before
+    said = result.stderr.endswith(
+        "'fingerprints.h5' is complete, of these files and settings\n"
+    )
+    assert said == same == (result.stdout == "")
+    assert not FOLDER.path.exists()
+    return not same
+
+
+def touch(here):
+    status = Path("many.xyz").stat()
+    os.utime("many.xyz", ns=(0, status.st_mtime_ns - 10**9))
+
+
+def rename(here):
+    path = sorted((here / "train").glob("*.xsf"))[0]
+    path.rename(path.with_name("aaa.xsf"))
+
+
+def add(here):
+    path = sorted((here / "train").glob("*.xsf"))[0]
+    shutil.copy2(path, path.with_name("zzz.xsf"))
+
+
+def regroup(here):
+    """Put the last file of the first group into the second one."""
+    *first, last = [f"train/{p.name}" for p in sorted((here / "train").glob("*.xsf"))]
+    edit("train/*.xsf", json.dumps(first))(here)
+    edit("many.xyz", json.dumps([last, "many.xyz"]))(here)
+
+
+def edit(old, new):
+    def change(here):
+        text = (here / "in.yaml").read_text()
+        assert old in text
+        (here / "in.yaml").write_text(text.replace(old, new))
+
+    return change
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        touch,
+        rename,
+        add,
+        regroup,
+        edit("order: 2", "order: 1"),
+        edit("group: bulk", "weight: 2"),
+        edit("O: fit", "O: -430"),
+        edit("batch_atoms: 60", "on_error: skip"),
+        lambda here: OUTPUT.write_bytes(OUTPUT.read_bytes()[:1000]),
+        lambda here: shutil.copy(here / "in.yaml", OUTPUT),
+    ],
+)
+def test_a_set_that_is_complete_is_not_made_again(here, change):
+    make()
+    assert not make_all_again(here)
+    change(here)
+    assert make_all_again(here)
+    assert not make_all_again(here)
+
+
+def test_what_a_set_is_made_of_does_not_change_its_digest(here):
+    make()
+    with h5py.File(OUTPUT) as file:
+        first = file.attrs["sha256"], file.attrs["made_of"]
+    touch(here)
+    make()
+    with h5py.File(OUTPUT) as file:
+        assert file.attrs["sha256"] == first[0]
+        assert file.attrs["made_of"] != first[1]
+
+
+@needs_mpi
+def test_ranks_find_that_a_set_is_complete(here):
+    make()
+    before = OUTPUT.read_bytes()
+    command = "-c", "from annpot.cli.main import main; main()"
+    result = run_ranks(2, *command, "generate", "--resume", "auto", folder=here)
+    assert result.returncode == 0, result.stderr
+    assert result.stderr.count("is complete") == 1
+    assert OUTPUT.read_bytes() == before
 
 
 def test_a_part_says_what_it_is(here):

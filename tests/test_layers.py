@@ -15,7 +15,7 @@ import annpot
 ROOT = Path(annpot.__file__).parent
 
 LAYERS = """
-    errors version units elements launch logfmt
+    errors version units elements launch logfmt messages
     memory
     runs
     settings
@@ -37,12 +37,12 @@ LAYERS = """
     requests
     checkpoints trainer minimisation training
     generation
-    explanation prediction description status
+    explanation prediction description finished status
     watching calculator
     checks
     convert
     selection
-    distributions responses importance comparison training_log
+    training_log
     plotting
     cli
 """.split()

@@ -10,23 +10,23 @@ from legibility import illegible_texts
 from numpy.polynomial import chebyshev
 from systems import DESCRIPTOR, SPECIES, SYSTEMS, as_species
 
-from annpot.comparison import Comparison
 from annpot.descriptors import Chebyshev, Descriptor
 from annpot.descriptors.behler_sets import make_behler
 from annpot.descriptors.building import make_descriptor
 from annpot.descriptors.chebyshev import Expansion, plain_and_weighted
 from annpot.descriptors.labels import group_labels
-from annpot.distributions import compute_distributions, dual_series
 from annpot.pairs import find_pairs
 from annpot.plotting.basis import figure_of_basis
 from annpot.plotting.canvas import render
+from annpot.plotting.comparison import Comparison
 from annpot.plotting.correlation import figure_of_correlation
+from annpot.plotting.distributions import compute_distributions, dual_series
 from annpot.plotting.expansion import figure_of_expansion
 from annpot.plotting.features import figure_of_features
 from annpot.plotting.labels import agree, runs_of, shorten, units_of
 from annpot.plotting.learning import figure_of_learning
 from annpot.plotting.parity import figure_of_parity
-from annpot.responses import compute_responses
+from annpot.plotting.responses import compute_responses
 from annpot.scaling import compute_statistics
 from annpot.settings import BehlerSettings, ChebyshevSettings
 from annpot.structures.structure import stack

@@ -19,6 +19,7 @@ from made_potentials import (
 )
 from systems import SPECIES, SYSTEMS, as_species
 
+from annpot.committee import Committee
 from annpot.format.copying import copy
 from annpot.networks import ACTIVATIONS
 from annpot.structures.structure import stack
@@ -74,15 +75,46 @@ def test_every_activation(activation, reader, tmp_path):
     assert_agree(reader, potential, structures, tmp_path / "potential.json")
 
 
+def print_test_vectors(path):
+    command = [sys.executable, READER, path]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
 def test_it_prints_the_energies_of_the_test_vectors(tmp_path):
     copy(DATA / "potential-v1.h5", tmp_path / "potential.json")
-    command = [sys.executable, READER, tmp_path / "potential.json"]
-    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    printed = print_test_vectors(tmp_path / "potential.json")
     lines = [line.split() for line in printed.splitlines()]
     assert len(lines) == 2
     for found, _, _, expected, _ in lines:
         assert float(found) == pytest.approx(float(expected), rel=0, abs=6e-9)
     assert printed in (READER.parent / "README.md").read_text()
+
+
+@pytest.fixture(scope="module")
+def committee():
+    """Return one whose second member has statistics and recipe of the first."""
+    first, second = (random_potential(resolved(SPECIES), seed=n) for n in (1, 2))
+    third = random_potential(all_symmetry_functions(), seed=3)
+    return Committee([first, second, third])
+
+
+def test_the_mean_of_a_committee(committee, reader, tmp_path):
+    path, structures = (
+        tmp_path / "committee.json",
+        [SYSTEMS["molecule"], SYSTEMS["wire"]],
+    )
+    assert_agree(reader, committee, structures, path)
+    members = json.loads(path.read_text())["members"]
+    assert "statistics" not in members["1"]
+
+
+def test_it_prints_the_test_vectors_of_all_members(committee, tmp_path):
+    committee.save(tmp_path / "committee.json")
+    lines = print_test_vectors(tmp_path / "committee.json").splitlines()
+    assert len(lines) == sum(len(m.test_vectors.E_s) for m in committee.members)
+    for line in lines:
+        found, _, _, expected, _ = line.split()
+        assert float(found) == pytest.approx(float(expected), rel=0, abs=2e-8)
 
 
 def test_it_is_short_and_needs_numpy_only():

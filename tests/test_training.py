@@ -75,3 +75,10 @@ def test_a_time_limit_ends_all(fingerprints, monkeypatch, limit, members, kept):
     assert len(epochs) == result.n_epochs == limit + 1  # and a step of the next one
     assert result.reason == "time limit"
     assert len(result.best) == kept  # one that is not done would spoil the other
+
+
+def test_a_time_limit_leaves_time_for_an_epoch(fingerprints, monkeypatch):
+    monkeypatch.setattr(Trainer, "_seconds", lambda self: 10.0)
+    wanted = settings(members=2, time_limit=1.0, epochs=8, method="adam")
+    result = train(fingerprints, wanted)
+    assert (result.n_epochs, result.reason) == (1, "time limit")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from annpot.checks.findings import Finding, Place, Severity
@@ -126,18 +128,7 @@ def check_labels(subject: Subject) -> list[Finding]:
     an error. If some structures have forces and others not, it is a note.
     """
     sample = subject.sample
-    findings = []
-    if sample.unreadable:
-        findings.append(
-            Finding(
-                "unreadable",
-                Severity.ERROR,
-                float(len(sample.unreadable)),
-                f"{len(sample.unreadable)} structures or files cannot be used, the "
-                f"first: {sample.unreadable[0]}",
-                "mend them, or leave them out by generate.on_error: skip",
-            )
-        )
+    findings = _find_unreadable(sample.unreadable)
     lacking = np.flatnonzero(~np.isfinite(sample.energy_s))
     if len(lacking):
         findings.append(
@@ -166,3 +157,18 @@ def check_labels(subject: Subject) -> list[Finding]:
             )
         )
     return findings
+
+
+def _find_unreadable(messages: Sequence[str]) -> list[Finding]:
+    if not messages:
+        return []
+    return [
+        Finding(
+            "unreadable",
+            Severity.ERROR,
+            float(len(messages)),
+            f"{len(messages)} structures or files cannot be used, the first: "
+            f"{messages[0]}",
+            "mend them, or leave them out by generate.on_error: skip",
+        )
+    ]

@@ -8,9 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from annpot.checks.sample import Progress, Sample, show_nothing
-from annpot.descriptors import Descriptor, Features
-from annpot.pairs import find_nearest, find_pairs
-from annpot.scaling import Scaling, Statistics, compute_statistics, fit_whitening
+from annpot.descriptors import Descriptor
+from annpot.pairs import find_nearest
+from annpot.scaling import (
+    Scaling,
+    Statistics,
+    compute_statistics,
+    fit_whitening,
+    merge_statistics,
+)
 from annpot.structures.structure import Array, Batch, Integers
 
 N_COMPONENTS = 8
@@ -52,11 +58,10 @@ def compute_surroundings(
     vectors, nearest, distances, partners = [], [], [], []
     for first, last in progress(_cut(batch.first_s), "surroundings", "part"):
         part = batch.part(first, last)
-        features = _compute(part, descriptor)
+        features = descriptor.compute_features(part)
         blocks = features.blocks(features.G_f)
         found = [compute_statistics(G_nf) for G_nf in blocks]
-        pairs = zip(statistics, found, strict=True) if statistics else ()
-        statistics = [a.merge(b) for a, b in pairs] or found
+        statistics = merge_statistics(statistics, found)
         vectors.append(_condense(part, blocks, scalings))
         r_nt = find_nearest(features.neighbours)
         ratio_nt = r_nt / (radius_t[part.species_n][:, None] + radius_t)
@@ -90,10 +95,6 @@ def _cut(first_s: Integers) -> list[tuple[int, int]]:
     return list(itertools.pairwise(cuts))
 
 
-def _compute(batch: Batch, descriptor: Descriptor) -> Features:
-    return descriptor.compute_features(batch, find_pairs(batch, descriptor.cutoffs))
-
-
 def _fit_scalings(batch: Batch, descriptor: Descriptor) -> list[Scaling]:
     """Return the maps to principal components, from structures spread over all."""
     n = min(batch.n_structures, N_FOR_SCALING)
@@ -101,10 +102,9 @@ def _fit_scalings(batch: Batch, descriptor: Descriptor) -> list[Scaling]:
     some = batch.take(chosen)
     statistics: list[Statistics] = []
     for first, last in _cut(some.first_s):
-        features = _compute(some.part(first, last), descriptor)
+        features = descriptor.compute_features(some.part(first, last))
         found = [compute_statistics(G) for G in features.blocks(features.G_f)]
-        pairs = zip(statistics, found, strict=True) if statistics else ()
-        statistics = [a.merge(b) for a, b in pairs] or found
+        statistics = merge_statistics(statistics, found)
     scalings = [fit_whitening(values, FLOOR) for values in statistics]
     # eigenvalues ascend
     return [Scaling(s.shift_f, s.matrix_ff[:, -N_COMPONENTS:]) for s in scalings]

@@ -86,7 +86,8 @@ def convert(
     annpot convert generate.in train.in in.yaml     inputs; or input.nn in.yaml
 
     A potential is read back and compared before OUT gets its name. Files that have
-    that name are replaced, but a single potential not by a committee of several IN.
+    that name are replaced, but a fingerprint set not by a potential, and a single
+    potential not by a committee of several IN.
     """  # noqa: D301
     *inputs, output = map(Path, files)
     if not inputs:

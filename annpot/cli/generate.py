@@ -47,7 +47,8 @@ def generate(
     example. Paths of structures are relative to its folder.
 
     Finished batches are safe in the folder OUTPUT.parts until the set is complete:
-    --resume goes on from them after a crash, or a signal (exit code 75).
+    --resume goes on from them after a crash, or a signal (exit code 75). With
+    --resume auto, a set that is complete, of the same files and settings, stays.
     """
     values = {"generate.output": output, "generate.on_error": on_error}
     loaded, path = options.load(settings or options.DEFAULT_SETTINGS, overrides, values)

@@ -24,6 +24,7 @@ from annpot.cli.status import status
 from annpot.cli.train import train
 from annpot.errors import AnnpotError, InputError
 from annpot.launch import launched
+from annpot.logfmt import one_line
 from annpot.runs.interruption import GOES_ON, INTERRUPTED, Stopped
 from annpot.version import __version__
 
@@ -35,11 +36,19 @@ for name in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 class Failure(click.ClickException):
     """The user's fault, told in one line."""
 
+    def format_message(self) -> str:
+        """Return the message; names of files in it may hold any character."""
+        return one_line(self.message)
+
 
 class WrongUsage(Failure):
-    """Wrong settings or options."""
+    """Wrong settings or options; of several, each has a line."""
 
     exit_code = 2
+
+    def format_message(self) -> str:
+        """Return the message."""
+        return "\n".join(map(one_line, self.message.split("\n")))
 
 
 class ErrorWordingGroup(click.Group):
@@ -67,7 +76,8 @@ class ErrorWordingGroup(click.Group):
         except MemoryError:
             raise Failure(
                 "not enough memory; please lower generate.batch_atoms, train.memory, "
-                "train.lbfgs.memory or predict.batch_atoms, or use a machine with more"
+                "train.lbfgs.memory, train.hidden or predict.batch_atoms, or use a "
+                "machine with more"
             ) from None
         except RuntimeError as error:
             if "cannot cache function" not in str(error):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -69,7 +70,7 @@ def expansion(
     numbers = _orders(orders)
 
     from annpot.cli import report
-    from annpot.distributions import compute_distributions
+    from annpot.plotting.distributions import compute_distributions
     from annpot.plotting.expansion import figure_of_expansion
     from annpot.settings import ChebyshevSettings
 
@@ -155,10 +156,12 @@ def basis(
     FILE is a potential, a fingerprint set or a settings file, by default in.yaml.
     """
     pictures.check(output, [file])
+    if math.isnan(distance):
+        raise InputError("--distance nan: expected a number of angstrom")
 
     from annpot.cli import report
     from annpot.plotting.basis import figure_of_basis
-    from annpot.responses import compute_responses
+    from annpot.plotting.responses import compute_responses
 
     report.announce_compilation()
     descriptor = _descriptor(file, overrides)

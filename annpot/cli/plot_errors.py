@@ -38,7 +38,7 @@ def parity(files: tuple[Path, ...], output: Path, show: bool) -> None:
     """
     pictures.check(output, files)
 
-    from annpot.comparison import read_comparison
+    from annpot.plotting.comparison import read_comparison
     from annpot.plotting.parity import figure_of_parity
 
     pictures.write(figure_of_parity(read_comparison(files)), output, show)

@@ -63,8 +63,8 @@ def correlation(
     pictures.check(output, [file, potential])
 
     from annpot.fingerprints import load_features, load_set
-    from annpot.importance import compute_importance
     from annpot.plotting.correlation import figure_of_correlation
+    from annpot.plotting.importance import compute_importance
     from annpot.predictor import load_predictor
 
     fingerprints = load_set(file)

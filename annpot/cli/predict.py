@@ -82,6 +82,7 @@ def predict(
     """Predict energies and forces of the structures in FILES.
 
     FILES are structure files of any format, '-' reads their names from standard input.
+    Structures of a file (frames) and atoms count from 0.
 
     A committee gives the means of its members and, last in each line, bounds of the
     errors: of the energy, meV/atom, and the largest of a force, meV/angstrom; with

@@ -9,9 +9,10 @@ from typing import Literal
 from annpot.cli.predictions import Predictions, Totals
 from annpot.cli.report import MAX_SKIPPED
 from annpot.errors import AnnpotError
+from annpot.messages import join, split
 from annpot.prediction import Explain, predict
 from annpot.predictor import Predictor
-from annpot.structures.packing import describe_error, join, make_error, part
+from annpot.structures.packing import describe_error, make_error
 from annpot.structures.portions import Portion, PortionReader
 from annpot.structures.structure import Structure, check_species
 
@@ -36,7 +37,7 @@ class Part:
     @classmethod
     def unpack(cls, packed: bytes) -> Part:
         """Return what `pack` packed."""
-        (totals, failure), parts = part(packed)
+        (totals, failure), parts = split(packed)
         lines, frames, findings = map(bytes, parts)
         error = None if failure is None else make_error(failure)
         return cls(lines, frames, findings, Totals.from_json(totals), error)

@@ -179,7 +179,7 @@ class _Table:
 
     def __post_init__(self) -> None:
         if self.files.state is None:
-            self._write(Part(self.head.encode(), b"", b"", Totals(), None))
+            self._write(self.head.encode())
             return
         try:
             self.totals = Totals.from_json(self.files.state)
@@ -210,30 +210,25 @@ class _Table:
                 )
         yield from portions
 
-    def _write(self, part: Part) -> None:
-        self.files.write(self._split(part))
+    def _write(self, lines: bytes, frames: bytes = b"", findings: bytes = b"") -> None:
+        self.files.write(self._split(lines, frames, findings))
 
-    def _split(self, part: Part) -> list[bytes]:
+    def _split(self, lines: bytes, frames: bytes, findings: bytes) -> list[bytes]:
         """Return what goes to the files; print what does not."""
-        parts = []
         if self.task.results is None:
-            click.echo(part.lines, nl=False)
-        else:
-            parts.append(part.lines)
-        if self.task.output is not None:
-            parts.append(part.frames)
-        if self.task.warnings is not None:
-            parts.append(part.findings)
-        return parts
+            click.echo(lines, nl=False)
+        targets = self.task.results, self.task.output, self.task.warnings
+        parts = zip(targets, (lines, frames, findings), strict=True)
+        return [raw for path, raw in parts if path is not None]
 
     def add(self, portion: Portion, part: Part) -> None:
         """Write a part; raise what ended it."""
         self._warn(part.totals.warnings)
         if part.failure is not None:
-            self._write(part)
+            self._write(part.lines, part.frames, part.findings)
             raise part.failure
         self.totals.add(part.totals)
-        parts = self._split(part)
+        parts = self._split(part.lines, part.frames, part.findings)
         state = self.totals.to_json()
         state["warnings"] = {**state["warnings"], "lines": []}  # they have been said
         self.files.commit(parts, portion.check_sum, state)
@@ -255,8 +250,7 @@ class _Table:
             if self.task.as_json:
                 report.say(line)
             else:
-                row = f"# {line}\n".encode()
-                self._write(Part(row, b"", b"", Totals(), None))
+                self._write(f"# {line}\n".encode())
 
     def summarise(self) -> None:
         """Say what was found, skipped and written."""

@@ -13,6 +13,7 @@ from annpot.cli.report import MAX_SKIPPED, to_json
 from annpot.cli.warnings import Warnings, word_findings
 from annpot.committee import Committee
 from annpot.extrapolation import LEVELS
+from annpot.logfmt import one_line
 from annpot.prediction import Prediction
 from annpot.predictor import Predictor
 from annpot.settings import PredictSettings
@@ -85,20 +86,23 @@ class Predictions:
     extxyz
         Whether that is wanted, too.
     spread
-        Names of the last columns, which the predictions of a committee have.
+        What the last columns are, which the predictions of a committee have: ``error``
+        or ``std``, of energies and of forces.
     """
 
     def __init__(
-        self, settings: PredictSettings, as_json: bool, extxyz: bool, spread: str
+        self,
+        settings: PredictSettings,
+        as_json: bool,
+        extxyz: bool,
+        spread: tuple[str, str] | None,
     ) -> None:
         self._settings, self._as_json, self._extxyz = settings, as_json, extxyz
         self._rows: list[str] = []
         self._frames: list[str] = []
         self._findings: list[str] = []
         self.totals = Totals()
-        self.head = ""
-        if not as_json:
-            self.head = f"{HEAD}{spread}\n"
+        self.head = "" if as_json else _word_head(settings, spread)
 
     def take(self) -> tuple[bytes, bytes, bytes, Totals]:
         """Return lines, frames, findings and totals of what was added since."""
@@ -131,8 +135,9 @@ class Predictions:
         n_atoms, forces_nc = len(structure), prediction.forces_nc
         largest = np.sqrt(np.max(np.sum(forces_nc**2, axis=1)))
         self._rows.append(
-            f"{structure.file} {structure.index} {n_atoms} {prediction.energy:.8f} "
-            f"{prediction.energy / n_atoms:.8f} {largest:.6f} {level_of(prediction)} "
+            f"{one_line(structure.file)} {structure.index} {n_atoms} "
+            f"{prediction.energy:.8f} {prediction.energy / n_atoms:.8f} {largest:.6f} "
+            f"{level_of(prediction)} "
             f"{' '.join(deviations + _spread_words(prediction))}"
         )
         if settings.stress:
@@ -165,6 +170,26 @@ class Predictions:
         return words
 
 
+def _word_head(settings: PredictSettings, spread: tuple[str, str] | None) -> str:
+    """Return the lines that name the columns of all lines of the table."""
+    columns, atoms = HEAD, "#   atom species"
+    if spread is not None:
+        of_energy, of_force = spread
+        columns += f" energy_{of_energy}(meV/atom) max_force_{of_force}(meV/angstrom)"
+    lines = [columns]
+    if settings.stress:
+        lines.append("#   stress xx yy zz yz xz xy(eV/angstrom^3)")
+    if settings.forces:
+        atoms += " force_x force_y force_z(eV/angstrom)"
+    if settings.atomic_energies:
+        atoms += " energy(eV)"
+    if settings.forces and spread is not None:
+        atoms += f" force_{of_force}(eV/angstrom)"
+    if settings.forces or settings.atomic_energies:
+        lines.append(atoms)
+    return "\n".join([*lines, ""])
+
+
 def _encode(text: str) -> bytes:
     return text.encode(errors="surrogateescape")  # names of files may be no text
 
@@ -187,16 +212,15 @@ def word_errors(sums: RunningErrors) -> list[str]:
     return lines
 
 
-def name_spread(predictor: Predictor) -> str:
-    """Return the names of the last columns: nothing for a potential."""
+def name_spread(predictor: Predictor) -> tuple[str, str] | None:
+    """Return what the last columns are, ``error`` or ``std``; none for a potential."""
     if not isinstance(predictor, Committee):
-        return ""
+        return None
     known = predictor.calibration
-    kinds = [
-        "error" if known and scale else "std"
-        for scale in (known and known.energy, known and known.forces)
-    ]
-    return " energy_{}(meV/atom) max_force_{}(meV/angstrom)".format(*kinds)
+    return (
+        "error" if known and known.energy else "std",
+        "error" if known and known.forces else "std",
+    )
 
 
 def _spread_of(prediction: Prediction) -> tuple[float | None, Array | None]:

@@ -10,6 +10,7 @@ from annpot.cli.options import check_output
 from annpot.cli.report import print_json, say, say_skipped
 from annpot.convert.staging import staged
 from annpot.convert.structure_files import write_structures
+from annpot.logfmt import one_line
 from annpot.selection.choosing import Selection
 
 
@@ -38,7 +39,7 @@ def report_selection(
             )
             continue
         click.echo(
-            f"{rank} {structure.file} {structure.index} {len(structure)} "
+            f"{rank} {one_line(structure.file)} {structure.index} {len(structure)} "
             f"{choice.gain:.6g} {choice.reason}"
         )
     say_skipped(selection.skipped)

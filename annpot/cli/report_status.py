@@ -9,8 +9,9 @@ from datetime import datetime
 import click
 
 from annpot.cli.report import print_json, say
+from annpot.finished import Finished
 from annpot.runs.records import Progress, Record, clean
-from annpot.status import Finished, Left, Status, to_json
+from annpot.status import Left, Status, to_json
 
 MILLI = {"_energy_rmse": "meV/atom", "_force_rmse": "meV/angstrom"}
 """Of what ends so in a record, in eV/atom and eV/angstrom."""
@@ -53,7 +54,7 @@ def _lines(status: Status) -> Iterator[str]:
 
 def _word_finished(finished: Finished, record: Record | None) -> str:
     """Return what is there already, be it of this run or of an older one."""
-    words = "an older one is there"
+    words = "there is" if record is None else "an older one is there"
     with contextlib.suppress(ValueError, TypeError):  # no time, or without its zone
         if record and datetime.fromisoformat(finished.created) >= record.started:
             words = "the best so far is there"
@@ -106,6 +107,8 @@ def _word_left(left: Left) -> str:
     words = left.file
     if left.parts is not None:
         words += f", {left.parts} parts"
+    if left.structures is not None:
+        words += f", {left.structures} structures are complete"
     if left.epochs is not None:
         words += f", after {left.epochs} epochs"
     if left.age is not None:

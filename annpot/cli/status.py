@@ -17,8 +17,10 @@ def status(ctx: click.Context, path: Path, as_json: bool) -> None:
     """Tell what runs are doing in the folder PATH, or towards the file PATH.
 
     For each output: the command, where it runs and whether it lives, how far it is and
-    when it will be done, whether --resume can go on, and what is finished. Exit code 0:
-    all is running or finished; 1: something ended that was not finished.
+    when it will be done, whether --resume can go on, and what is finished: sets,
+    potentials, predictions as JSON lines, other ones if PATH is the file. Exit code 0:
+    all is running or finished; 1: something ended that was not finished, or a file
+    cannot be read.
     """
     from annpot.cli.report_status import report_status
     from annpot.status import find_statuses

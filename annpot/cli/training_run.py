@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import signal
 import tempfile
 from collections.abc import Iterator
@@ -89,7 +88,7 @@ def _find_start(
         begun = None if restart else _find_begun(settings.output, resume)
         if resume == "auto" and begun is None:
             done = _is_done(fingerprints, settings)
-    return bool(json.loads(ranks.broadcast(json.dumps(done).encode()))), begun
+    return ranks.any(done), begun
 
 
 def _find_begun(output: Path, resume: str | None) -> Checkpoint | None:

@@ -129,8 +129,7 @@ def _convert_potentials(
     published = read_published(options.check, options.units)
     model = potentials.read_potentials(inputs, names, options, published, notes)
     members = model.members if isinstance(model, Committee) else (model,)
-    if len(inputs) > 1 and len(members) > 1:
-        _check_not_member(output)
+    _check_replaced(output, several=len(inputs) > 1 and len(members) > 1)
     batches = [m.test_vectors.batch for m in members if m.test_vectors is not None]
     batches.append(stack(published.structures, model.species))
     forms = {"annpot", "json"}
@@ -155,20 +154,26 @@ def _convert_potentials(
     return Conversion(names[0], target, written, notes, difference, deviation)
 
 
-def _check_not_member(output: Path) -> None:
-    """Check that a committee does not replace a single potential.
+def _check_replaced(output: Path, several: bool) -> None:
+    """Check that a potential replaces no set, nor one of ``several`` a single one.
 
     Raises
     ------
     InputError
-        If it would: the last of several potentials is easily left without an OUT.
+        If it would: sets take long to make, and the last of several potentials is
+        easily left without an OUT.
     """
     try:
         with reading.open_checked(output) as file:
             kind = reading.read_attribute(file, container.KIND, str)
     except AnnpotError:
         return
-    if kind == container.POTENTIAL:
+    if kind == container.FINGERPRINTS:
+        raise InputError(
+            f"'{output}' is a fingerprint set, which a potential would replace: please "
+            "give another name, or remove it first"
+        )
+    if several and kind == container.POTENTIAL:
         raise InputError(
             f"'{output}' is a single potential, which a committee would replace: "
             "please give OUT, the committee, last, or remove it first"

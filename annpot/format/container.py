@@ -28,6 +28,7 @@ WRITER = "writer"
 CREATED = "created"
 SHA256 = "sha256"
 COMPLETE = "complete"
+MADE_OF = "made_of"
 # Text dataset of the root: an attribute could not hold more than 64 kB.
 SETTINGS = "settings"
 
@@ -199,7 +200,8 @@ def compute_sha256(file: h5py.File, streams: Streams = NO_STREAMS) -> str:
 
     * ``group PATH\n`` or ``dataset PATH TYPE SHAPE\n``,
     * for each attribute in ASCII order of the names ``attribute NAME TYPE SHAPE\n`` and
-      its bytes, without ``created``, ``sha256`` and ``complete`` of the root,
+      its bytes, without ``created``, ``made_of``, ``sha256`` and ``complete`` of the
+      root,
     * the bytes of the dataset.
 
     TYPE is NumPy's name (``<f8``, ``|S12``), SHAPE the lengths joined by commas
@@ -212,7 +214,7 @@ def compute_sha256(file: h5py.File, streams: Streams = NO_STREAMS) -> str:
             digest.update(f"group {item.name}\n".encode())
         else:
             digest.update(f"dataset {item.name} {_type_and_shape(item)}\n".encode())
-        skipped = {CREATED, SHA256, COMPLETE} if item.name == "/" else set()
+        skipped = {CREATED, MADE_OF, SHA256, COMPLETE} if item.name == "/" else set()
         for name in sorted(set(item.attrs) - skipped):
             value = raw_attribute(item, name)
             digest.update(f"attribute {name} {_type_and_shape(value)}\n".encode())

@@ -19,7 +19,7 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from annpot.errors import FileFormatError
+from annpot.errors import FileFormatError, ForeignFileError
 from annpot.format import container, text_reading
 
 Shape = tuple[int | None, ...]
@@ -116,10 +116,10 @@ def _check_version(file: h5py.File) -> None:
     name = f"'{file.filename}'"
     for attribute in (container.FORMAT, container.VERSION):
         if attribute not in file.attrs:
-            raise FileFormatError(f"{name} is an HDF5 file, but not an annpot file")
+            raise ForeignFileError(f"{name} is an HDF5 file, but not an annpot file")
         _check_attribute(file, attribute)
     if read_attribute(file, container.FORMAT, str) != container.FORMAT_NAME:
-        raise FileFormatError(f"{name} is an HDF5 file, but not an annpot file")
+        raise ForeignFileError(f"{name} is an HDF5 file, but not an annpot file")
     version = read_attribute(file, container.VERSION, int)
     container.check_version(file.filename, version)
 

@@ -19,7 +19,7 @@ from annpot.descriptors.building import make_descriptor
 from annpot.elements import SYMBOLS
 from annpot.errors import AnnpotError, StructureError
 from annpot.generation.crew import Crew, Watch
-from annpot.generation.manifest import plan
+from annpot.generation.manifest import Manifest, plan
 from annpot.generation.merging import merge
 from annpot.generation.part_making import PartMaker
 from annpot.generation.parts import PartsFolder
@@ -55,6 +55,8 @@ def generate(
 ) -> Summary | None:
     """Write the fingerprint set that ``settings`` describe; rank 0 gets the summary.
 
+    Nobody gets one if the set is there already, and ``resume`` is ``"auto"``.
+
     Parameters
     ----------
     base
@@ -63,8 +65,8 @@ def generate(
         Wraps the list of portions while it is worked off.
     resume
         Whether to go on from the parts that an earlier run left: ``"yes"``, it is an
-        error if there are none; ``"auto"``, if there are some; ``"no"``; ``None``: it
-        is an error if they took long to make.
+        error if there are none; ``"auto"``, if there are some, or else if the set is
+        not complete; ``"no"``; ``None``: it is an error if they took long to make.
     say
         Takes a line about what there is to go on with.
     watch
@@ -80,6 +82,9 @@ def generate(
     output = settings.generate.output
     folder = PartsFolder(output)
     beginning = begin(settings, base, folder, resume, say, ranks)
+    if beginning is None:
+        say(f"'{output}' is complete, of these files and settings")
+        return None
     manifest = beginning.manifest
     if not manifest.species:
         symbols = _read_species(beginning, progress, watch, ranks)
@@ -95,7 +100,7 @@ def generate(
         parts = _make_parts(maker, beginning, progress, watch, ranks)
         if ranks.rank:
             return None
-        skipped = _merge(settings, parts, folder, descriptor, tally, watch)
+        skipped = _merge(settings, manifest, parts, folder, descriptor, tally, watch)
     except BaseException as error:
         if ranks.rank == 0:
             _leave(folder, error, say)
@@ -105,6 +110,7 @@ def generate(
 
 def _merge(
     settings: Settings,
+    manifest: Manifest,
     parts: list[list[Path]],
     folder: PartsFolder,
     descriptor: Descriptor,
@@ -113,8 +119,9 @@ def _merge(
 ) -> list[str]:
     """Write the set, remove its parts, and return what was skipped."""
     output, text = settings.generate.output, settings.to_json()
+    made_of = manifest.made_of(settings.generate.on_error)
     try:
-        skipped = merge(parts, output, descriptor, text, tally, watch)
+        skipped = merge(parts, output, descriptor, text, made_of, tally, watch)
     except StructureError:  # there are none: nothing to go on from
         folder.remove()
         raise

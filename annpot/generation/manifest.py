@@ -81,6 +81,13 @@ class Manifest:
             for portion in self.portions
         ]
 
+    def made_of(self, on_error: str) -> str:
+        """Return the digest of all that decides what is in the set, but for species.
+
+        Those are settings, or found in the files.
+        """
+        return _digest([self.settings, on_error, self.files, self.portions])
+
     def files_of(self, portion: ManifestPortion) -> list[ManifestFile]:
         """Return the files of a portion."""
         return self.files[portion.first : portion.stop]

@@ -34,6 +34,7 @@ def merge(
     output: Path,
     descriptor: Descriptor,
     settings: str,
+    made_of: str,
     tally: Tally,
     watch: Watch,
 ) -> list[str]:
@@ -43,6 +44,8 @@ def merge(
 
     Parameters
     ----------
+    made_of
+        What `annpot.generation.manifest.Manifest.made_of` says.
     watch
         Is called after each step: all portions are done; what it raises ends the work.
 
@@ -67,6 +70,7 @@ def merge(
     }
     kind = container.FINGERPRINTS
     with writing.create(output, kind, settings, streams=streams) as file:
+        writing.write_attribute(file, container.MADE_OF, made_of)
         write_recipe(file, descriptor)
         n_rows, skipped = _merge_structures(file, portions, descriptor, tally, step)
         if not tally.n_structures:

@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 
 from annpot.errors import AnnpotError, FileFormatError, InputError
+from annpot.format import container, reading
 from annpot.format.writing import check_writable
 from annpot.generation.manifest import (
     Manifest,
@@ -61,8 +62,10 @@ def begin(
     resume: Resume | None,
     say: Say,
     ranks: Ranks,
-) -> Beginning:
+) -> Beginning | None:
     """Return what is to be done, and what is there of it already.
+
+    ``None``: the set is there, and ``resume`` is ``"auto"``.
 
     Raises
     ------
@@ -73,8 +76,12 @@ def begin(
     if ranks.rank == 0:
         old, new, portions = _look(settings, base, folder, resume, say)
         manifests = [m.to_json().decode() for m in (new, old) if m is not None]
+        if resume == "auto" and old is None and _is_complete(settings, new):
+            manifests = []
         plans = json.dumps([manifests, portions])
     manifests, portions = json.loads(ranks.broadcast(plans.encode()))
+    if not manifests:
+        return None
     new, *olds = (parse_manifest(text.encode()) for text in manifests)
     if not olds:
         return Beginning(new, portions, {})
@@ -120,6 +127,18 @@ def _look(
     old = folder.load_manifest()
     check_settings(old, new, folder.path)
     return old, new, portions
+
+
+def _is_complete(settings: Settings, manifest: Manifest) -> bool:
+    """Return whether the set is there, made of the same files by the same settings."""
+    made_of = manifest.made_of(settings.generate.on_error)
+    try:
+        with reading.open_checked(
+            settings.generate.output, container.FINGERPRINTS
+        ) as file:
+            return reading.read_attribute(file, container.MADE_OF, str) == made_of
+    except FileFormatError:
+        return False
 
 
 def _survey(

@@ -12,12 +12,28 @@ from typing import Any
 from annpot.kernels.compilation import compiled
 from annpot.kernels.environment import clear, count_pairs, load_block
 from annpot.kernels.harmonics import USUAL, contract_harmonics, set_legendre
-from annpot.kernels.lanes import WIDTH, load, splat, spread, store, total, where_first
+from annpot.kernels.lane_rows import add_products, by_degree, load_row, store_row
+from annpot.kernels.lanes import (
+    WIDTH,
+    element,
+    load,
+    splat,
+    spread,
+    store,
+    total,
+    where_first,
+)
 from annpot.kernels.moments import rows_of
 from annpot.kernels.radial import inline
-from annpot.kernels.recipe import set_radial
+from annpot.kernels.recipe import add_unmapped, set_radial
 
 kernel = compiled(fastmath={"contract"}, nogil=True, _nrt=False)
+
+USUAL_ROW = -(-(USUAL**2) // WIDTH)
+"""Registers of the components lm of the usual degrees."""
+
+UNUSED = WIDTH - USUAL
+"""Lanes that the usual degrees leave."""
 
 
 @inline
@@ -69,12 +85,36 @@ def _set_gradient_of_block(
 
 
 @inline
+def _set_gradient_of_usual_block(
+    channels: Any, stride: int, U: Any, i: int, A: Any, B: Any
+) -> None:
+    """Set the same for all components lm of the usual degrees, from ``U[i]`` on.
+
+    Reads two numbers before that, rather than behind the last one.
+    """
+    start, stop = channels
+    for a in range(start, stop):
+        A_a = load_row(A, a * stride, USUAL_ROW)
+        sums = load_row(B, a * stride, USUAL_ROW)
+        slopes = by_degree(load(U, i - UNUSED), UNUSED, A_a)
+        sums = add_products(sums, slopes, A_a)
+        i += USUAL
+        for b in range(a + 1, stop):
+            slopes = by_degree(0.5 * load(U, i - UNUSED), UNUSED, A_a)
+            i += USUAL
+            sums = add_products(sums, slopes, load_row(A, b * stride, USUAL_ROW))
+            others = load_row(B, b * stride, USUAL_ROW)
+            store_row(B, b * stride, add_products(others, slopes, A_a))
+        store_row(B, a * stride, sums)
+
+
+@inline
 def _set_self_gradient(n_products: int, n_l: int, U: Any, i: int, self_q: Any) -> None:
     """Set ``dE/dself_q = -sum_l dE/dU_q,l / 2``."""
     for q in range(n_products):
         sum_l = 0.0
         for l in range(n_l):  # noqa: E741
-            sum_l += U[i + l]
+            sum_l += element(U, i + l)
         self_q[q] = -0.5 * sum_l
         i += n_l
 
@@ -86,21 +126,22 @@ def _set_channel_gradient(
     """Set the derivatives by the channels, and by their self terms, of a member."""
     B, self_q = work.B_mi[k], work.self_mq[k]
     stride, n_l = recipe.n_padded_lm, l_max + 1
-    to = recipe.features_of_products
     U, first_U = work.U, 0
     if recipe.first_feature_s[s] >= 0:
         U, first_U = dEdG_f, f + recipe.first_feature_s[s]
     else:
         U[:] = 0.0
-        for i in range(to.first_g[s], to.first_g[s + 1]):
-            U[to.from_i[i]] += to.weight_i[i] * dEdG_f[f + to.to_i[i]]
+        add_unmapped(recipe.features_of_products, s, dEdG_f, f, U, 0)
     B[:] = 0.0
     q = 0
     for block in range(recipe.block_si[s], recipe.block_si[s + 1]):
         start, stop = recipe.start_i[block], recipe.stop_i[block]
-        for v in range(0, n_l * n_l, WIDTH):
-            first = first_U + q * n_l
-            _set_gradient_of_block((start, stop), v, l_max, stride, U, first, A, B)
+        first = first_U + q * n_l
+        if n_l == USUAL and first >= UNUSED:
+            _set_gradient_of_usual_block((start, stop), stride, U, first, A, B)
+        else:
+            for v in range(0, n_l * n_l, WIDTH):
+                _set_gradient_of_block((start, stop), v, l_max, stride, U, first, A, B)
         q += (stop - start) * (stop - start + 1) // 2
     if n_l == USUAL:  # a constant lets the compiler unroll
         _set_self_gradient(q, USUAL, U, first_U, self_q)
@@ -125,9 +166,7 @@ def _set_group_gradient(
     two_k, moment_ki, square_i = work.two_mk[k], work.moment_mki[k], work.square_mi[k]
     B, self_q, stride = work.B_mi[k], work.self_mq[k], recipe.n_padded_lm
     two_k[:] = 0.0
-    to = recipe.features_of_two
-    for i in range(to.first_g[g], to.first_g[g + 1]):
-        two_k[to.from_i[i]] += to.weight_i[i] * dEdG_f[f + to.to_i[i]]
+    add_unmapped(recipe.features_of_two, g, dEdG_f, f, two_k, 0)
     moment_ki[:] = 0.0
     to = recipe.channels_of_moments
     for i in range(to.first_g[g], to.first_g[g + 1]):
@@ -136,9 +175,7 @@ def _set_group_gradient(
             sums = load(moment_ki, first + v) + weight * load(B, a + v)
             store(moment_ki, first + v, sums)
     square_i[:] = 0.0
-    to = recipe.selves_of_squares
-    for i in range(to.first_g[g], to.first_g[g + 1]):
-        square_i[to.from_i[i]] += to.weight_i[i] * self_q[to.to_i[i]]
+    add_unmapped(recipe.selves_of_squares, g, self_q, 0, square_i, 0)
 
 
 @inline

@@ -30,7 +30,7 @@ from annpot.kernels.environment import clear, count_pairs, load_block
 from annpot.kernels.harmonics import set_harmonics
 from annpot.kernels.lanes import WIDTH, load, splat, spread, store, totals
 from annpot.kernels.radial import inline
-from annpot.kernels.recipe import set_radial
+from annpot.kernels.recipe import add_mapped, set_radial
 
 kernel = compiled(fastmath={"contract"}, nogil=True, _nrt=False)
 
@@ -93,17 +93,13 @@ def add_group(
     g: int, n_lm: int, recipe: Any, work: Any, G_f: Any, f: int, A: Any
 ) -> None:
     """Add the sums of a group to features, channels and self terms."""
-    to = recipe.features_of_two
-    for i in range(to.first_g[g], to.first_g[g + 1]):
-        G_f[f + to.to_i[i]] += to.weight_i[i] * work.two_k[to.from_i[i]]
+    add_mapped(recipe.features_of_two, g, work.two_k, 0, G_f, f)
     to = recipe.channels_of_moments
     for i in range(to.first_g[g], to.first_g[g + 1]):
         weight, first, a = to.weight_i[i], to.from_i[i] * n_lm, to.to_i[i]
         for m in range(n_lm):
             A[a * recipe.n_padded_lm + m] += weight * work.moment_ki[first + m]
-    to = recipe.selves_of_squares
-    for i in range(to.first_g[g], to.first_g[g + 1]):
-        work.self_q[to.to_i[i]] += to.weight_i[i] * work.square_i[to.from_i[i]]
+    add_mapped(recipe.selves_of_squares, g, work.square_i, 0, work.self_q, 0)
 
 
 @inline
@@ -158,9 +154,7 @@ def set_products(
 @inline
 def add_products(s: int, recipe: Any, work: Any, G_f: Any, f: int) -> None:
     """Add the products of channels to the features."""
-    to = recipe.features_of_products
-    for i in range(to.first_g[s], to.first_g[s + 1]):
-        G_f[f + to.to_i[i]] += to.weight_i[i] * work.U[to.from_i[i]]
+    add_mapped(recipe.features_of_products, s, work.U, 0, G_f, f)
 
 
 @kernel

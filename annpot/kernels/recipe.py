@@ -11,7 +11,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from annpot.kernels.lanes import WIDTH, aligned_zeros, splat
+from annpot.kernels.lanes import (
+    WIDTH,
+    add_to_element,
+    aligned_zeros,
+    element,
+    splat,
+)
 from annpot.kernels.radial import inline, set_chebyshev
 from annpot.kernels.symmetry import set_symmetry
 
@@ -52,6 +58,28 @@ class SparseMap(NamedTuple):
     from_i: Integers
     to_i: Integers
     weight_i: Array
+
+
+@inline
+def add_mapped(
+    sparse: Any, g: int, source: Any, from_0: int, target: Any, to_0: int
+) -> None:
+    """Add what a map makes of ``source[from_0:]`` to ``target[to_0:]``."""
+    for i in range(sparse.first_g[g], sparse.first_g[g + 1]):
+        value = element(source, from_0 + element(sparse.from_i, i))
+        value = element(sparse.weight_i, i) * value
+        add_to_element(target, to_0 + element(sparse.to_i, i), value)
+
+
+@inline
+def add_unmapped(
+    sparse: Any, g: int, target: Any, to_0: int, source: Any, from_0: int
+) -> None:
+    """Add to ``source[from_0:]`` by the transpose of a map from ``target[to_0:]``."""
+    for i in range(sparse.first_g[g], sparse.first_g[g + 1]):
+        value = element(target, to_0 + element(sparse.to_i, i))
+        value = element(sparse.weight_i, i) * value
+        add_to_element(source, from_0 + element(sparse.from_i, i), value)
 
 
 class Recipe(NamedTuple):

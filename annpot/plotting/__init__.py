@@ -1,4 +1,7 @@
-"""Pictures: pure functions from data to matplotlib's figures; no window, no state."""
+"""Pictures: what they show, and functions from that to figures of matplotlib.
+
+The functions are pure: no window, no state.
+"""
 
 from __future__ import annotations
 

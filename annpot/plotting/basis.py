@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from annpot.descriptors.labels import group_labels
 from annpot.plotting.canvas import ANGSTROM, new_figure, sequence_of, styled
 from annpot.plotting.labels import agree, shorten, units_of
-from annpot.responses import Response
+from annpot.plotting.responses import Response
 from annpot.structures.structure import Array
 
 MAX_LEGEND = 20

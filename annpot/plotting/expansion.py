@@ -8,8 +8,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from annpot.distributions import Distribution
 from annpot.plotting.canvas import ANGSTROM, GREY, new_figure, sequence_of, styled
+from annpot.plotting.distributions import Distribution
 
 N_POINTS = 1001
 DEGREES = (0, 60, 90, 120, 180)

@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
-from annpot.comparison import Comparison
 from annpot.plotting.canvas import ANGSTROM, colours_of, new_figure, styled
+from annpot.plotting.comparison import Comparison
 from annpot.structures.structure import Array
 
 MANY = 1000

@@ -115,9 +115,9 @@ class BehlerOverride(Section):
     """The functions of atoms of one species, where they differ from the others'."""
 
     radial: RadialSetSettings | None = None
-    """Replaces what is given here of descriptor.radial."""
+    """Replaces what is given here of descriptor.radial; the rest is as there."""
     angular: AngularSetSettings | None = None
-    """Replaces what is given here of descriptor.angular."""
+    """Replaces what is given here of descriptor.angular; the rest is as there."""
     functions: tuple[FunctionSettings, ...] | None = Field(
         default=None, examples=[[{"type": "G2", "eta": 0.5}]]
     )

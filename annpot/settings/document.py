@@ -14,6 +14,7 @@ from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from ruamel.yaml.reader import ReaderError
 
 from annpot.errors import InputError, did_you_mean
+from annpot.logfmt import printable
 
 KeyPath = tuple[str | int, ...]
 """The keys and list positions that lead to a value."""
@@ -44,11 +45,6 @@ class Document:
     values: dict[str, Any] = field(default_factory=dict)
     lines: dict[KeyPath, int] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
-
-
-def printable(text: str) -> str:
-    """Return ``text`` in one line, with what cannot be printed as escapes."""
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 class _RefusedError(Exception):

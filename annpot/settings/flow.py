@@ -7,7 +7,7 @@ import re
 import textwrap
 from typing import Any
 
-from annpot.settings.document import printable
+from annpot.logfmt import printable
 
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_./*-]*")
 _WORDS = ("true", "false", "null")

@@ -20,6 +20,7 @@ from annpot.settings.values import (
     Float,
     Index,
     Natural,
+    Nodes,
     NonNegative,
     Pattern,
     Positive,
@@ -27,6 +28,7 @@ from annpot.settings.values import (
     Share,
     Symbol,
     UnitsName,
+    Weight,
     as_bytes,
     as_groups,
     as_list,
@@ -114,7 +116,7 @@ class AdamSettings(Section):
     """Decay per step of the moving average of the weights that is kept; 0: none."""
 
 
-Layers = tuple[Count, ...]
+Layers = tuple[Nodes, ...]
 Activation = Literal[
     "linear", "tanh", "sigmoid", "softplus", "silu", "gaussian", "mtanh", "twist",
     "relu", "cosine", "exponential", "square",
@@ -150,14 +152,14 @@ class TrainSettings(Section):
     random, as many as there are, some of them several times."""
     method: Literal["lbfgs", "adam"] = "lbfgs"
     """Optimiser."""
-    epochs: Count | None = Field(default=None, examples=[1000])
-    """Largest number of passes through the training set for each member; null: the
-    method's own."""
-    energy_weight: NonNegative = 30.0
+    epochs: Count | None = Field(default=None, examples=[500])
+    """Largest number of passes through the training set for each member; null:
+    300 with lbfgs, 100 with adam."""
+    energy_weight: Weight = 30.0
     """Weight of the energies per atom in the loss, for errors in eV."""
-    force_weight: NonNegative = 1.0
+    force_weight: Weight = 1.0
     """Weight of the forces in the loss, for errors in eV/angstrom; 0: not used."""
-    stress_weight: NonNegative = 0.0
+    stress_weight: Weight = 0.0
     """Weight of the stress in the loss, for errors in eV/angstrom^3; 0: not used."""
     l2: NonNegative = 1e-4
     """Factor of the sum of squared network weights in the loss, without unit."""

@@ -9,7 +9,8 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from annpot.errors import did_you_mean
-from annpot.settings.document import KeyPath, Problem, printable
+from annpot.logfmt import printable
+from annpot.settings.document import KeyPath, Problem
 from annpot.settings.schema import Schema, children, choices, describe, find
 
 MAX_FOUND = 60

@@ -185,11 +185,13 @@ def _part_as_list(value: Any) -> Any:
 _number = BeforeValidator(_refuse_bool)
 Natural = Annotated[int, Field(ge=0), _number]
 Count = Annotated[int, Field(ge=1), _number]
+Nodes = Annotated[int, Field(ge=1, le=100_000), _number]
 Bytes = Annotated[int, Field(ge=1_000_000), _number]
 Order = Annotated[int, Field(ge=0, le=100), _number]
 Float = Annotated[float, _number]
 Positive = Annotated[float, Field(gt=0), _number]
 Radius = Annotated[float, Field(gt=0, le=100), _number]
+Weight = Annotated[float, Field(ge=0, le=1e12), _number]
 NonNegative = Annotated[float, Field(ge=0), _number]
 Ratio = Annotated[float, Field(gt=0, lt=1), _number]
 Share = Annotated[float, Field(ge=0, lt=1), _number]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 
 from annpot.elements import SYMBOLS
 from annpot.errors import AnnpotError, InputError, StructureError
+from annpot.messages import join, split
 from annpot.structures.structure import Structure
 
 NUMBER_OF = {symbol: number for number, symbol in enumerate(SYMBOLS)}
@@ -29,23 +29,6 @@ def make_error(described: Sequence[str]) -> AnnpotError:
     """Return the error that `describe_error` described."""
     kind, message = described
     return ERRORS[kind](message)
-
-
-def join(head: Any, parts: Sequence[bytes]) -> bytes:
-    """Return a message of a JSON value and some parts; see `part`."""
-    raw = json.dumps([head, [len(part) for part in parts]]).encode()
-    return b"".join([raw, b"\n", *parts])
-
-
-def part(message: bytes | bytearray) -> tuple[Any, list[memoryview]]:
-    """Return the JSON value and the parts of a message that `join` made."""
-    at = message.index(b"\n") + 1
-    head, lengths = json.loads(message[:at])
-    parts = []
-    for length in lengths:
-        parts.append(memoryview(message)[at : at + length])
-        at += length
-    return head, parts
 
 
 def pack(items: Sequence[Found]) -> bytes:
@@ -86,7 +69,7 @@ def _stack(arrays: list[NDArray[np.float64]]) -> NDArray[np.float64]:
 
 def unpack(message: bytes | bytearray | memoryview, file: str) -> list[Found]:
     """Return what was packed; the structures are parts of ``file``."""
-    head, parts = part(bytearray(message))
+    head, parts = split(bytearray(message))
     symbols = [SYMBOLS[number] for number in parts[0]]
     positions_nc = np.frombuffer(parts[1]).reshape(-1, 3)
     cells_scc = np.frombuffer(parts[2]).reshape(-1, 3, 3)

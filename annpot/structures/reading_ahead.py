@@ -23,7 +23,8 @@ from typing import BinaryIO
 from annpot.errors import AnnpotError
 from annpot.kernels.threads import thread_count
 from annpot.launch import launched
-from annpot.structures.packing import Found, join, part, unpack
+from annpot.messages import join, split
+from annpot.structures.packing import Found, unpack
 from annpot.structures.parsing import parse
 from annpot.structures.pieces import Refill
 from annpot.structures.portion import Portion
@@ -172,7 +173,7 @@ class _Workers:
         head = [portion.to_json(), list(contents)]
         message = join(head, list(contents.values()))
         reply = _exchange(self._mine.process, message)
-        _, parts = part(reply)
+        _, parts = split(reply)
         found = [unpack(raw, p.name) for raw, p in zip(parts, pieces, strict=True)]
         return iter([(k, item) for k, items in enumerate(found) for item in items])
 

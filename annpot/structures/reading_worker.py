@@ -6,7 +6,8 @@ import os
 import sys
 from typing import BinaryIO
 
-from annpot.structures.packing import join, pack, part
+from annpot.messages import join, split
+from annpot.structures.packing import pack
 from annpot.structures.parsing import parse
 from annpot.structures.portion import Portion
 
@@ -39,7 +40,7 @@ def receive(stream: BinaryIO) -> bytearray | None:
 def serve(requests: BinaryIO, replies: BinaryIO) -> None:
     """Parse portions as long as there are any."""
     while (message := receive(requests)) is not None:
-        (text, numbers), contents = part(message)
+        (text, numbers), contents = split(message)
         pieces = list(Portion.from_json(text).pieces)
         for k, content in zip(numbers, contents, strict=True):
             pieces[k] = pieces[k]._replace(content=bytes(content))

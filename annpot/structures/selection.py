@@ -13,6 +13,9 @@ from annpot.errors import InputError, StructureError
 Item = TypeVar("Item")
 Index = int | slice
 
+_FAR = 2**62
+"""Farther than any file reaches, where Python's own indices end."""
+
 
 @lru_cache
 def parse_index(text: str) -> Index:
@@ -25,7 +28,9 @@ def parse_index(text: str) -> Index:
     """
     parts = str(text).split(":")
     try:
-        numbers = [int(part) if part.strip() else None for part in parts]
+        numbers = [
+            max(-_FAR, min(int(part), _FAR)) if part.strip() else None for part in parts
+        ]
         if len(numbers) == 1 and numbers[0] is not None:
             return numbers[0]
         if len(numbers) in (2, 3) and 0 not in numbers[2:]:

@@ -140,8 +140,16 @@ def radial_function(f, r):
     return np.cos(f.get("kappa", 0) * r) * gaussian * fc
 
 
+def members(model):
+    """Return the potentials of a committee, completed by the first; or it in a list."""
+    first, *others = model.get("members", {"0": model}).values()
+    return [first, *(first | other for other in others)]
+
+
 def energy(potential, *structure):
     """Return the energy in eV of a structure: symbols, positions, cell, periodic."""
+    if "members" in potential:
+        return np.mean([energy(member, *structure) for member in members(potential)])
     total = 0.0
     for i, symbol in enumerate(structure[0]):
         network = potential["networks"][symbol]
@@ -156,13 +164,11 @@ def energy(potential, *structure):
 
 if __name__ == "__main__":
     with open(sys.argv[1]) as file:
-        potential = json.load(file)
-    vectors = {name: np.array(v) for name, v in potential["test_vectors"].items()}
-    last = np.cumsum(vectors["n_atoms"])[:-1]
-    symbols = np.array(potential["species"])[vectors["species_index"]]
-    symbols_s = np.split(symbols, last)
-    positions_s = np.split(vectors["positions"], last)
-    for s, expected in enumerate(vectors["energy"]):
-        cell, periodic = vectors["cells"][s], vectors["periodic"][s]
-        found = energy(potential, symbols_s[s], positions_s[s], cell, periodic)
-        print(f"{found:.9f} eV, expected {expected:.9f} eV")
+        potentials = members(json.load(file))
+    for potential in potentials:
+        v = {key: np.array(value) for key, value in potential["test_vectors"].items()}
+        last, names = np.cumsum(v["n_atoms"])[:-1], np.array(potential["species"])
+        for s, symbols in enumerate(np.split(names[v["species_index"]], last)):
+            place = np.split(v["positions"], last)[s], v["cells"][s], v["periodic"][s]
+            found = energy(potential, symbols, *place)
+            print(f"{found:.9f} eV, expected {v['energy'][s]:.9f} eV")

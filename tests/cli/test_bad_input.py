@@ -92,6 +92,12 @@ CASES = {
     "truncated XSF": (truncate(TRAIN, 900), "generate", 1, f"'{TRAIN}', line 17: 3 co"),
     "NaN force": (edit(LAST, "NaN"), "generate", 1, "line 10: expected a finite"),
     "NaN position": (edit("4.42027297", "nan"), "generate", 1, "line 10: expected a f"),
+    "name of two lines": (
+        lambda folder: (folder / "a\nb\x1b[1m.h5").touch(),
+        ["info", "a\nb\x1b[1m.h5"],
+        1,
+        "'a\\nb\\x1b[1m.h5' is not an annpot file",
+    ),
     "huge position": (edit("4.42027297", "1e300"), "generate", 1, "found '1e300'"),
     "inf energy": (edit("-19960.66173260", "inf"), "generate", 1, "line 1: a number"),
     "huge energy": (edit("-19960.66173260", "1e99"), "generate", 1, "1e+08 per atom"),

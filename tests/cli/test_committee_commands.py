@@ -76,12 +76,13 @@ def test_the_table_has_two_more_columns(made, committee, path):
     lines = run("predict", *options, path, folder=made).stdout.splitlines()
     plain = run("predict", "--forces", path, folder=made).stdout.splitlines()
     assert lines[0] == (f"{plain[0]} energy_std(meV/atom) max_force_std(meV/angstrom)")
-    words, n_atoms = lines[1].split(), record["n_atoms"]
-    assert len(words) == len(plain[1].split()) + 2
+    assert lines[1] == (f"{plain[1]} energy(eV) force_std(eV/angstrom)")
+    words, n_atoms = lines[2].split(), record["n_atoms"]
+    assert len(words) == len(plain[2].split()) + 2
     assert words[-2] == f"{1000 * record['energy_std'] / n_atoms:.3f}"
     assert words[-1] == f"{1000 * max(record['forces_std']):.3f}"
     for line, energy, std in zip(
-        lines[2 : 2 + n_atoms],
+        lines[3 : 3 + n_atoms],
         record["atomic_energies"],
         record["forces_std"],
         strict=True,
@@ -195,7 +196,8 @@ def test_json_has_the_bounds(made, calibrated, path):
 
 def test_the_table_has_the_bounds(made, calibrated, path):
     result = run("predict", "-p", calibrated, "--forces", path, folder=made)
-    head, row, *atoms = result.stdout.splitlines()
+    head, of_atoms, row, *atoms = result.stdout.splitlines()
+    assert of_atoms.split()[-1] == "force_error(eV/angstrom)"
     expected = evaluate(calibrated, path)
     bound_n, n_atoms = expected.F_error_n, len(expected.F_error_n)
     assert head.split()[-2:] == [

@@ -304,6 +304,16 @@ def test_errors(work, arguments, exit_code, message):
     assert set(work.rglob("*")) == before
 
 
+def test_a_potential_replaces_no_fingerprint_set(made, tmp_path):
+    for name in ("potential.h5", "fingerprints.h5"):
+        shutil.copy(made / name, tmp_path)
+    before = (tmp_path / "fingerprints.h5").read_bytes()
+    names = "potential.h5", "fingerprints.h5"
+    result = convert(*names, folder=tmp_path, exit_code=2)
+    assert "is a fingerprint set, which a potential would replace" in result.stderr
+    assert (tmp_path / "fingerprints.h5").read_bytes() == before
+
+
 def test_names_of_files_for_aenet(work):
     result = convert("potential.h5", "O.named.nn", folder=work)
     assert "Ti.named.nn, O.named.nn" in result.stdout

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from commands import run
 
-from annpot.comparison import read_comparison
 from annpot.fingerprints import load_features, load_set
-from annpot.importance import compute_importance
+from annpot.plotting.comparison import read_comparison
+from annpot.plotting.importance import compute_importance
 from annpot.potential import Potential
 from annpot.structures.reading import read_structures
 
@@ -201,6 +201,12 @@ WRONG = {
         "basis angular.yaml --distance 7",
         2,
         "--distance 7: no feature sees neighbours so far away",
+    ),
+    "distance that is no number": (
+        nothing,
+        "basis potential.h5 --distance nan",
+        2,
+        "--distance nan: expected a number of angstrom",
     ),
     "set of a potential": (
         nothing,

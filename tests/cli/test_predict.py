@@ -62,11 +62,34 @@ def test_optional_blocks(made):
     path = sorted((made / "test").glob("*.xsf"))[0]
     options = ["--forces", "--stress", "--atomic-energies"]
     lines = run("predict", path, *options, folder=made).stdout.splitlines()
-    n_atoms = int(lines[1].split()[2])
-    assert lines[2].startswith("  stress ")
-    assert len(lines[2].split()) == 7
-    assert len(lines[3].split()) == 2 + 3 + 1
-    assert len(lines) == 1 + 1 + 1 + n_atoms + 2
+    assert lines[1:3] == [
+        "#   stress xx yy zz yz xz xy(eV/angstrom^3)",
+        "#   atom species force_x force_y force_z(eV/angstrom) energy(eV)",
+    ]
+    n_atoms = int(lines[3].split()[2])
+    assert lines[4].startswith("  stress ")
+    assert len(lines[4].split()) == len(lines[1].split()) - 1 == 7
+    assert len(lines[5].split()) == len(lines[2].split()) - 1 == 2 + 3 + 1
+    assert len(lines) == 3 + 1 + 1 + n_atoms + 2
+
+
+@pytest.mark.parametrize("option", ["--forces", "--atomic-energies"])
+def test_each_column_of_atoms_has_a_name(made, option):
+    path = sorted((made / "test").glob("*.xsf"))[0]
+    lines = run("predict", path, option, folder=made).stdout.splitlines()
+    assert lines[1].startswith("#   atom species ")
+    assert len(lines[3].split()) == len(lines[1].split()) - 1
+
+
+def test_a_name_of_two_lines_is_one_row(made, tmp_path):
+    path = sorted((made / "test").glob("*.xsf"))[0]
+    name = tmp_path / "a\nb.xsf 0 6 -1\x1b[1m"
+    name.write_bytes(path.read_bytes())
+    options = ["--format", "xsf"]
+    _, row, *_ = run("predict", name, *options, folder=made).stdout.splitlines()
+    assert row.startswith(f"{tmp_path}/a\\nb.xsf 0 6 -1\\x1b[1m 0 ")
+    _, row = run("select", name, *options, folder=made).stdout.splitlines()
+    assert row.startswith(f"1 {tmp_path}/a\\nb.xsf 0 6 -1\\x1b[1m 0 ")
 
 
 def test_lists_of_files(made, tmp_path):

@@ -123,12 +123,18 @@ def test_a_rank_that_fails_stops_the_job(work, rank, action, code, message):
     assert ("Traceback" in result.stderr) == (message.startswith("'list'"))
 
 
-def test_a_signal_to_any_rank_stops_all_and_any_number_goes_on(whole, work):
-    action = "os.kill(os.getpid(), signal.SIGUSR1)"
-    result = annpot(2, work, *TRAIN, program=stumbling(1, action))
+@pytest.mark.parametrize(("name", "rank"), [("SIGUSR1", 1), ("SIGHUP", 0)])
+def test_a_signal_to_any_rank_stops_all_and_any_number_goes_on(whole, work, name, rank):
+    (work / "potential.h5").unlink()
+    action = f"os.kill(os.getpid(), signal.{name})"
+    # nohup, which ignores it, hands that down
+    program = "import signal; signal.signal(signal.SIGHUP, signal.SIG_DFL)\n"
+    program += stumbling(rank, action)
+    result = annpot(2, work, *TRAIN, program=program)
     assert result.returncode == 75, result.stderr
-    assert sum("stopped by SIGUSR1" in line for line in said(result)) == 1
+    assert sum(f"stopped by {name}" in line for line in said(result)) == 1
     assert (work / "potential.h5.checkpoint").exists()
+    assert (work / "potential.h5").exists() == (name == "SIGHUP")  # that of a user
     result = annpot(3, work, *TRAIN, "--resume")
     assert result.returncode == 0, result.stderr
     found, expected = (numbers(f / "potential.h5") for f in (work, whole))

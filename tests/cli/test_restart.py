@@ -177,6 +177,11 @@ def test_a_time_limit_is_not_the_end(work, monkeypatch):
         assert isinstance(load_predictor(work / "potential.h5"), Potential)
         assert "potential.h5.checkpoint" in left(work)
         assert "potential.h5.run" not in left(work)
+        shown = run("status", "potential.h5", folder=work)
+        assert shown.exit_code == 1
+        assert shown.stdout.startswith("potential.h5: unfinished\n")
+        assert "'annpot train' with --resume goes on\n" in shown.stdout
+        assert "\n  there is: Ti O: a potential, test errors " in shown.stdout
     ended = train(work, "--resume", "auto", "--time-limit", "10")
     assert "all epochs done; kept epoch" in ended.stderr
     np.testing.assert_array_equal(weights(work), expected)

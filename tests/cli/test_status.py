@@ -21,6 +21,7 @@ from annpot.runs.interruption import Stopped
 from annpot.runs.records import path_of
 from annpot.runs.run import record
 from annpot.status import find_statuses
+from annpot.structures import pieces
 
 
 @pytest.fixture
@@ -194,12 +195,68 @@ def test_what_cannot_be_read_is_told(work):
     with h5py.File(work / "c.h5", "w") as file:
         file["x"] = 1
     (work / "d.json").write_text("{}")
+    (work / "e.jsonl").write_text('{"file": "of others"}\n')
     found, code = status(work)
-    assert code == 0
+    assert code == 1
+    assert set(found) == {"fingerprints.h5", "potential.h5", "b.h5"}  # not of others
     assert found["fingerprints.h5"]["state"] == "finished"
-    for name in ("potential.h5", "b.h5", "c.h5"):
+    for name in ("potential.h5", "b.h5"):
         assert found[name]["state"] == "unreadable"
         assert found[name]["problem"]
+        assert status(work, name)[1] == 1
+    assert status(work, "fingerprints.h5")[1] == 0
+    for name in ("c.h5", "d.json", "e.jsonl"):
+        other = run("status", name, folder=work)
+        assert other.exit_code == 1
+        assert "neither a set nor a potential nor predictions" in other.stderr
+
+
+def test_predictions(work, monkeypatch):
+    files = sorted((work / "test").glob("*.xsf"))
+    for words in (
+        ("--results", "lines.jsonl", "-o", "all.xyz"),
+        ("--results", "table.txt"),
+    ):
+        assert run("predict", *files, *words, folder=work).exit_code == 0
+    found, code = status(work)
+    assert (found["lines.jsonl"]["state"], code) == ("finished", 0)
+    assert "all.xyz" not in found  # structures, as a rule: not opened
+    for name, form in (
+        ("lines.jsonl", "JSON lines"),
+        ("all.xyz", "extended XYZ"),
+        ("table.txt", "table"),
+    ):
+        found, code = status(work, name)
+        assert (found[name]["state"], code) == ("finished", 0)
+        summary = found[name]["finished"]["summary"]
+        assert summary.startswith(f"predictions as {form}, ")
+        assert summary.endswith(" kB")
+        assert datetime.fromisoformat(found[name]["finished"]["created"])
+
+
+def test_predictions_that_are_not_complete(work, monkeypatch):
+    files = sorted((work / "test").glob("*.xsf"))
+    monkeypatch.setattr(pieces, "BUNDLE_FILES", 1)
+    (work / "bad.xsf").write_text("junk")
+    words = "bad.xsf", "--results", "out.jsonl"
+    assert run("predict", *files, *words, folder=work).exit_code == 1
+    found, code = status(work)
+    mine = found["out.jsonl"]
+    assert (mine["state"], mine["resumable"], code) == ("failed", True, 1)
+    assert mine["left"]["structures"] == len(files)
+    text = run("status", folder=work).stdout
+    assert f"out.jsonl.journal, {len(files)} structures are complete, " in text
+    journal = work / "out.jsonl.journal"
+    lines = journal.read_text().splitlines()
+    for damaged in (
+        "",
+        "[]",
+        lines[0],
+        '{"state": 3}',
+        '{"state": {"n_structures": 0.5}}',
+    ):
+        journal.write_text(f"{damaged}\n")
+        assert status(work)[0]["out.jsonl"]["left"]["structures"] is None
 
 
 def test_errors_of_a_potential_are_not_trusted(work):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from aenet_files import DATA
 from commands import run
-from damage import assert_ends_well, flips, truncations
+from damage import assert_ends_well, change, flips, truncations
 
 from annpot.convert.aenet.inputs import convert_aenet_inputs, is_aenet_input
 from annpot.convert.aenet.stp import read_stp
@@ -157,12 +157,6 @@ def folder(tmp_path):
     for name in ("structure0001", "structure0407", "structure0655"):
         shutil.copy(STRUCTURES / f"{name}.xsf", tmp_path / "xsf")
     return tmp_path
-
-
-def change(path, old, new):
-    text = path.read_text()
-    assert old in text
-    path.write_text(text.replace(old, new))
 
 
 def convert(folder, *names, notes=None):

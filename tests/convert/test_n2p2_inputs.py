@@ -8,7 +8,7 @@ import n2p2_files
 import numpy as np
 import pytest
 from commands import run
-from damage import assert_ends_well, flips, truncations
+from damage import assert_ends_well, change, flips, truncations
 
 from annpot.convert.n2p2.inputs import convert_n2p2_input, is_input_nn
 from annpot.descriptors.building import make_descriptor
@@ -70,12 +70,6 @@ def convert(folder, units=ATOMIC, notes=None):
     notes = [] if notes is None else notes
     text = convert_n2p2_input(path, units, notes, folder)
     return text, read_settings(text, "in.yaml")
-
-
-def change(path, old, new):
-    text = path.read_text()
-    assert old in text
-    path.write_text(text.replace(old, new))
 
 
 @pytest.mark.parametrize("units", [Units(), ATOMIC], ids=str)

@@ -23,9 +23,9 @@ for kernel in pkgutil.iter_modules(annpot.kernels.__path__, "annpot.kernels."):
 
 with atheris.instrument_imports(include=["annpot"]):
     import annpot.checks.sample
-    import annpot.comparison
     import annpot.convert.conversion
     import annpot.generation.generating
+    import annpot.plotting.comparison
     import annpot.structures.ase_reading
     import annpot.training
     from fuzz.guard import check

@@ -297,9 +297,13 @@ MESSAGES = [
     ("train: {l2: {a: 1}}",
      "line 1: train.l2: expected a number >= 0, found keys (a)"),
     ("train: {hidden:\n [1,\n x]}",
-     "line 3: train.hidden[1]: expected an integer >= 1, found 'x'"),
+     "line 3: train.hidden[1]: expected an integer >= 1 and <= 100000, found 'x'"),
+    ("train: {hidden: [100001]}",
+     "line 1: train.hidden[0]: expected an integer >= 1 and <= 100000, found 100001"),
+    ("train: {force_weight: 1.0e+308}",
+     "line 1: train.force_weight: expected a number >= 0 and <= 1e+12, found 1e+308"),
     ("train: {hidden: {O: 5}}", "line 1: train.hidden.O: "
-     "expected a list (each: an integer >= 1), found 5"),
+     "expected a list (each: an integer >= 1 and <= 100000), found 5"),
     ("train: {time_limit: soon}", "line 1: train.time_limit: "
      "expected a text such as '90s' or '1h30m' or a number > 0, found 'soon'"),
     ("train: {test_fraction: 0.5, validation_fraction: 0.5}",

@@ -104,6 +104,13 @@ def test_find_nothing() -> None:
     assert find(("nothing",)) is None
 
 
+def test_epochs_of_the_methods_are_told() -> None:
+    from annpot.training import EPOCHS
+
+    told = ", ".join(f"{number} with {method}" for method, number in EPOCHS.items())
+    assert told in settings_reference()
+
+
 def test_command_prints_json_schema() -> None:
     result = CliRunner().invoke(schema, [])
     assert result.exit_code == 0

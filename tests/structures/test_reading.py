@@ -266,6 +266,21 @@ def test_index_that_is_none(index):
         parse_index(index)
 
 
+@pytest.mark.parametrize(
+    ("index", "expected"),
+    [(f":{10**30}", [0]), (f"-{10**30}:", [0]), (f"::{10**30}", [0])],
+)
+def test_slices_of_huge_numbers(index, expected):
+    structures = read_structures(DATA / "structure1067.xsf", index=index)
+    assert [s.index for s in structures] == expected
+
+
+@pytest.mark.parametrize("index", [str(10**30), str(-(10**30))])
+def test_index_far_beyond_the_end(index):
+    with pytest.raises(StructureError, match="expected, the file has fewer"):
+        read_one(DATA / "structure1067.xsf", index=index)
+
+
 @pytest.mark.parametrize("index", ["1", "-2"])
 def test_index_beyond_the_end(index):
     with pytest.raises(
