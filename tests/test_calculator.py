@@ -222,7 +222,7 @@ def test_low_saves_and_high_stops(made, atoms, tmp_path):
         save_file=file,
     )
     with warnings.catch_warnings(record=True) as told:
-        warnings.simplefilter("always")
+        warnings.simplefilter("always", ExtrapolationWarning)
         with pytest.raises(ExtrapolationError, match="level=high"):
             drift(atoms, 100)
     assert ["level=low" in str(one.message) for one in told] == [True]
