@@ -27,6 +27,11 @@ def atoms(made):
     )
 
 
+def ours(told):
+    """Return the texts of the warnings of annpot; libraries may have others."""
+    return [str(w.message) for w in told if w.category is ExtrapolationWarning]
+
+
 def test_forces_and_stress_are_derivatives(made, atoms):
     from ase.calculators.fd import (
         calculate_numerical_forces,
@@ -140,7 +145,7 @@ def test_further_events_are_summed_up(made, atoms, clock):
     atoms.calc = Calculator(potential, warn_seconds=10.0)
     with pytest.warns(ExtrapolationWarning, match="at most every 10 s") as told:
         atoms.get_forces()
-    assert len(told) == 1
+    assert len(ours(told)) == 1
     excess = []
     for step in range(1, 5):
         atoms.rattle(0.02 * step, seed=step)
@@ -153,7 +158,7 @@ def test_further_events_are_summed_up(made, atoms, clock):
         result = potential.evaluate(atoms.calc._batch())
         excess.append(potential.assess(result.features).findings[0].excess)
     worst = 1 + int(np.argmax(excess))
-    text = str(told[0].message)
+    (text,) = ours(told)
     assert text.endswith("this is the worst of 4 low since the last warning")
     assert f"step={worst} " in text
     assert f"excess={max(excess):.6g} " in text
@@ -196,7 +201,7 @@ def test_structures_are_saved_with_what_is_known_of_each_atom(made, squeezed, tm
     potential = squeezed.calc.potential
     with pytest.warns(ExtrapolationWarning) as told:
         kept = shake(squeezed, 7)[::3]
-    assert len(told) == 1
+    assert len(ours(told)) == 1
     frames = ase.io.read(file, ":")
     assert [atoms.info["step"] for atoms in frames] == [0, 3, 6]
     assert squeezed.calc.watch.n_saved == 3
@@ -222,10 +227,10 @@ def test_low_saves_and_high_stops(made, atoms, tmp_path):
         save_file=file,
     )
     with warnings.catch_warnings(record=True) as told:
-        warnings.simplefilter("always")
+        warnings.simplefilter("always", ExtrapolationWarning)
         with pytest.raises(ExtrapolationError, match="level=high"):
             drift(atoms, 100)
-    assert ["level=low" in str(one.message) for one in told] == [True]
+    assert ["level=low" in text for text in ours(told)] == [True]
     frames = ase.io.read(file, ":")
     assert [a.info["extrapolation_level"] for a in frames] == ["low", "high"]
     # the one that stops is saved, though the last one was not long ago
@@ -244,8 +249,8 @@ def test_a_full_disk_does_not_end_the_simulation(made, squeezed, tmp_path, monke
     monkeypatch.setattr(watching.os, "write", lambda f, raw: write(f, raw[:100]))
     with pytest.warns(ExtrapolationWarning) as told:
         shake(squeezed, 3)
-    assert any("No space left on device" in str(one.message) for one in told)
-    assert len(told) == 2
+    assert any("No space left on device" in text for text in ours(told))
+    assert len(ours(told)) == 2
     # nothing of what did not fit is left
     assert file.read_text() == "before\n"
     assert (calculator.watch.n_saved, calculator.watch.n_lost) == (0, 3)
@@ -308,7 +313,7 @@ def test_thirty_steps_that_are_watched(made, atoms, tmp_path):
         trajectories.append(moving.positions)
     # watching changes nothing
     np.testing.assert_array_equal(*trajectories)
-    assert len(told) == 1
+    assert len(ours(told)) == 1
     steps = [a.info["step"] for a in ase.io.read(file, ":")]
     assert 1 < len(steps) <= 7
     assert np.diff(steps).min() >= 5

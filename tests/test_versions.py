@@ -38,7 +38,7 @@ def layout(path):
     return found
 
 
-OPTIONAL = ("@range_low", "@range_high")
+OPTIONAL = ("@range_low", "@range_high", "@made_of")
 """What older files of version 1 do not have, and need not have."""
 
 
