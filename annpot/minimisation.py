@@ -86,6 +86,10 @@ def _run(trainer: Trainer, keeper: Keeper | None, lead: Lead | None = None) -> N
         trainer.run()
         if lead is not None:
             lead.ask(Request(LOOK))
+        if trainer.done:
+            return
+        if keeper is not None:
+            keeper.save_last(trainer.progress)
     except (KeyboardInterrupt, Stopped) as interrupt:
         if keeper is not None:
             keeper.save_last(trainer.progress)
@@ -95,11 +99,6 @@ def _run(trainer: Trainer, keeper: Keeper | None, lead: Lead | None = None) -> N
         if number not in PATIENT or not trainer.progress.kept:
             raise
         reason = INTERRUPTED
-    else:
-        if trainer.done:
-            return
-        if keeper is not None:
-            keeper.save_last(trainer.progress)
     trainer.leave(reason)
 
 

@@ -189,6 +189,20 @@ def test_a_time_limit_is_not_the_end(work, monkeypatch):
     assert left(work) == []
 
 
+def test_a_signal_when_the_time_is_up_costs_nothing(work, monkeypatch):
+    real = keeper.Keeper.save_last
+
+    def save_last(self, progress):
+        monkeypatch.setattr(keeper.Keeper, "save_last", real)
+        signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(keeper.Keeper, "save_last", save_last)
+    monkeypatch.setattr(Trainer, "_seconds", lambda self: float(self.progress.n_epochs))
+    assert train(work, "--time-limit", "10").exit_code == 75
+    found = checkpoint_file.load(work / "potential.h5.checkpoint")
+    assert found.progress.n_epochs == 12
+
+
 def test_a_failure_leaves_what_is_done(work, raise_at, monkeypatch):
     raise_at(5, OSError(errno.EIO, "Input/output error", "x"))
     failed = train(work, "--set", "train.checkpoint_every=1e-9")
