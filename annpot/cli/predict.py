@@ -81,8 +81,9 @@ def predict(
 ) -> None:
     """Predict energies and forces of the structures in FILES.
 
-    FILES are structure files of any format, '-' reads their names from standard input.
-    Structures of a file (frames) and atoms count from 0.
+    FILES are structure files of any format, patterns or folders of them; '-' reads
+    their names from standard input. Structures of a file (frames) and atoms count
+    from 0.
 
     A committee gives the means of its members and, last in each line, bounds of the
     errors: of the energy, meV/atom, and the largest of a force, meV/angstrom; with

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import hashlib
 import json
 import signal
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -33,7 +34,7 @@ from annpot.runs.interruption import Stop, Stopped
 from annpot.runs.run import Run, record
 from annpot.settings import PredictSettings
 from annpot.structures.portions import Portion, iterate_portions
-from annpot.structures.sources import Source, SourceFile
+from annpot.structures.sources import Source, SourceFile, find_files
 
 
 @dataclass(frozen=True)
@@ -159,12 +160,21 @@ def _find_files(task: Task) -> Iterator[SourceFile]:
     names = report.progress(task.names, "predict")
     empty = True
     for name in names:
-        empty, path = False, Path(name)
-        for output in existing:
-            check_output(output, [path])
-        yield SourceFile(path, task.source)
+        empty = False
+        for path in _expand(name, task.source):
+            for output in existing:
+                check_output(output, [path])
+            yield SourceFile(path, task.source)
     if empty:
         raise InputError("no structure files given, expected some")
+
+
+def _expand(name: str, source: Source) -> list[Path]:
+    """Return the files of a folder or pattern; others may be missing or special."""
+    path = Path(name)
+    if path.is_dir() or (glob.has_magic(name) and not path.exists()):
+        return [f.path for f in find_files(replace(source, files=(name,)), Path())]
+    return [path]
 
 
 @dataclass

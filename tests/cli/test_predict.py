@@ -100,6 +100,26 @@ def test_lists_of_files(made, tmp_path):
     assert run("predict", "--files-from", names, folder=made).stdout == table
 
 
+@pytest.mark.parametrize("name", ["test", "t[eE]st/*.xsf"])
+def test_folders_and_patterns(made, name):
+    files = sorted((made / "test").glob("*.xsf"))
+    names = [path.relative_to(made) for path in files]
+    expected = run("predict", "--json", *names, folder=made).stdout
+    assert run("predict", "--json", name, folder=made).stdout == expected
+
+
+def test_an_output_in_a_folder_that_is_read_stays(made, tmp_path):
+    shutil.copytree(made / "test", tmp_path / "test")
+    potential = ["-p", made / "potential.h5"]
+    arguments = ["predict", "test", "-o", "test/out.extxyz", *potential]
+    assert run(*arguments, folder=tmp_path).exit_code == 0
+    before = (tmp_path / "test/out.extxyz").read_bytes()
+    result = run(*arguments, folder=tmp_path)
+    assert result.exit_code == 2
+    assert "'test/out.extxyz': this file is read" in result.stderr
+    assert (tmp_path / "test/out.extxyz").read_bytes() == before
+
+
 def test_many_structures_in_one_file(made, tmp_path):
     files = sorted((made / "test").glob("*.xsf"))
     frames = [
