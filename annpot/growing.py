@@ -20,7 +20,8 @@ from types import TracebackType
 from typing import Any
 
 from annpot.errors import AnnpotError
-from annpot.format.writing import check_writable, errors_naming, resolve
+from annpot.format.outputs import check_writable
+from annpot.format.writing import errors_naming, resolve
 
 SUFFIX = ".journal"
 VERSION = 1

@@ -16,7 +16,7 @@ import numpy as np
 
 from annpot.errors import AnnpotError
 from annpot.extrapolation import LEVELS, Assessment, Finding
-from annpot.format.writing import check_writable
+from annpot.format.outputs import check_writable
 from annpot.potential import Evaluation
 from annpot.structures.structure import Array, Integers
 

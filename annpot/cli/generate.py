@@ -71,7 +71,8 @@ def _generate(
 ) -> None:
     from annpot.cli import report
     from annpot.cli.report_set import report_set
-    from annpot.format.writing import check_writable
+    from annpot.format import container
+    from annpot.format.outputs import check_writable
     from annpot.generation.generating import generate as run
     from annpot.generation.parts import PartsFolder
     from annpot.parallel import world
@@ -85,7 +86,8 @@ def _generate(
         stop = stack.enter_context(stoppable(raising=False))
         record_ = None
         if ranks.rank == 0:
-            check_writable(output)  # here the message names the set, not its record
+            # here the message names the set, not its record
+            check_writable(output, container.FINGERPRINTS)
             lock = record(output, "generate", lambda: folder.count() > 0, report.say)
             record_ = stack.enter_context(lock)
 

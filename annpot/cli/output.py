@@ -8,7 +8,8 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from annpot.format.writing import check_writable, errors_naming, resolve
+from annpot.format.outputs import check_writable
+from annpot.format.writing import errors_naming, resolve
 
 
 @contextlib.contextmanager

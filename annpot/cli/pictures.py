@@ -44,7 +44,7 @@ def check(output: Path, inputs: Iterable[Path | None]) -> None:
     AnnpotError
         If it cannot.
     """
-    from annpot.format.writing import check_writable
+    from annpot.format.outputs import check_writable
     from annpot.plotting import require_matplotlib
 
     if output.suffix.lower() not in SUFFIXES:

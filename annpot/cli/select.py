@@ -79,7 +79,7 @@ def select(
 
     from annpot.cli import report
     from annpot.cli.report_selection import report_selection
-    from annpot.format.writing import check_writable
+    from annpot.format.outputs import check_writable
     from annpot.selection.choosing import Request, choose
     from annpot.structures.reading import Source
 

@@ -16,7 +16,8 @@ from annpot.cli.report_training import EpochTable, report_training
 from annpot.committee import Committee
 from annpot.errors import AnnpotError, FileFormatError
 from annpot.fingerprints import FingerprintSet, load_set
-from annpot.format.writing import check_writable
+from annpot.format import container
+from annpot.format.outputs import check_writable
 from annpot.parallel import Ranks, world
 from annpot.potential import Potential
 from annpot.predictor import load_predictor
@@ -64,7 +65,7 @@ def _hold(output: Path, ranks: Ranks) -> Iterator[Run | None]:
     The others only learn whether they can go on later, so that all exit alike.
     """
     if ranks.rank == 0:
-        check_writable(output)
+        check_writable(output, container.POTENTIAL, container.COMMITTEE)
         with record(output, "train", lambda: exist(output), report.say) as mine:
             yield mine
         return

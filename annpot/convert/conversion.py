@@ -25,8 +25,8 @@ from annpot.convert.published import (
 )
 from annpot.convert.staging import staged
 from annpot.convert.verification import Difference, compare
-from annpot.errors import AnnpotError, InputError
-from annpot.format import container, reading
+from annpot.errors import InputError
+from annpot.format import container
 from annpot.format.copying import copy
 from annpot.structures.structure import stack
 
@@ -129,13 +129,15 @@ def _convert_potentials(
     published = read_published(options.check, options.units)
     model = potentials.read_potentials(inputs, names, options, published, notes)
     members = model.members if isinstance(model, Committee) else (model,)
-    _check_replaced(output, several=len(inputs) > 1 and len(members) > 1)
     batches = [m.test_vectors.batch for m in members if m.test_vectors is not None]
     batches.append(stack(published.structures, model.species))
     forms = {"annpot", "json"}
     whole = options.member is None and not options.mean
     same = len(inputs) == 1 and whole and {*names, target} <= forms
-    with staged(output, notes, inputs) as path:
+    kinds = [container.POTENTIAL, container.COMMITTEE]
+    if len(inputs) > 1 and len(members) > 1:
+        kinds.remove(container.POTENTIAL)  # the last of them, and no OUT
+    with staged(output, notes, inputs, kinds) as path:
         if same:
             copy(inputs[0], path)
             files = [path]
@@ -152,32 +154,6 @@ def _convert_potentials(
             f"{deviation.energy:.2g} eV/atom off"
         )
     return Conversion(names[0], target, written, notes, difference, deviation)
-
-
-def _check_replaced(output: Path, several: bool) -> None:
-    """Check that a potential replaces no set, nor one of ``several`` a single one.
-
-    Raises
-    ------
-    InputError
-        If it would: sets take long to make, and the last of several potentials is
-        easily left without an OUT.
-    """
-    try:
-        with reading.open_checked(output) as file:
-            kind = reading.read_attribute(file, container.KIND, str)
-    except AnnpotError:
-        return
-    if kind == container.FINGERPRINTS:
-        raise InputError(
-            f"'{output}' is a fingerprint set, which a potential would replace: please "
-            "give another name, or remove it first"
-        )
-    if several and kind == container.POTENTIAL:
-        raise InputError(
-            f"'{output}' is a single potential, which a committee would replace: "
-            "please give OUT, the committee, last, or remove it first"
-        )
 
 
 def _convert_structures(

@@ -9,12 +9,16 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from annpot.errors import AnnpotError, InputError
-from annpot.format.writing import check_writable, errors_naming, resolve
+from annpot.format.outputs import check_writable
+from annpot.format.writing import errors_naming, resolve
 
 
 @contextlib.contextmanager
 def staged(
-    output: Path, notes: list[str] | None = None, inputs: Sequence[Path] = ()
+    output: Path,
+    notes: list[str] | None = None,
+    inputs: Sequence[Path] = (),
+    kinds: Sequence[str] = (),
 ) -> Iterator[Path]:
     """Give the path to write to; what is there goes beside ``output`` at the end.
 
@@ -28,6 +32,8 @@ def staged(
     ----------
     inputs
         Files, and folders of files, that must not be replaced.
+    kinds
+        Of files in the annpot format that may be, see `check_writable`.
 
     Raises
     ------
@@ -38,7 +44,7 @@ def staged(
     target = resolve(output)
     name = target.name if output.name in ("", "..") else output.name
     if not target.is_dir():
-        check_writable(output)
+        check_writable(output, *kinds)
     with (
         errors_naming(output),
         tempfile.TemporaryDirectory(dir=target.parent, prefix=".annpot-") as folder,

@@ -6,7 +6,6 @@ import contextlib
 import errno
 import os
 import re
-import tempfile
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timezone
 from pathlib import Path
@@ -73,7 +72,7 @@ def create(
     target = resolve(path)
     unique = f".{os.getpid()}" if in_memory else ""  # HDF5 locks what it has open
     partial = target.with_name(f"{target.name}{unique}.partial")
-    _check_replaceable(path, target)
+    check_replaceable(path, target)
     with errors_naming(path):
         file = _create_in_memory(partial) if in_memory else _create_partial(partial)
     try:
@@ -102,7 +101,7 @@ def save(file: h5py.File, path: Path) -> None:
     """
     target = resolve(path)
     partial = target.with_name(f"{target.name}.{os.getpid()}.partial")
-    _check_replaceable(path, target)
+    check_replaceable(path, target)
     try:
         _write_out(file, partial, path)
         with errors_naming(path):
@@ -122,7 +121,7 @@ def write_file(path: Path, content: bytes) -> None:
     """
     target = resolve(path)
     partial = target.with_name(f"{target.name}.{os.getpid()}.partial")
-    _check_replaceable(path, target)
+    check_replaceable(path, target)
     with errors_naming(path):
         try:
             partial.write_bytes(content)
@@ -170,7 +169,14 @@ def resolve(path: Path) -> Path:
         ) from None
 
 
-def _check_replaceable(path: Path, target: Path) -> None:
+def check_replaceable(path: Path, target: Path) -> None:
+    """Check that ``target``, to which ``path`` resolves, is a file or nothing.
+
+    Raises
+    ------
+    AnnpotError
+        If it is a folder, device or pipe.
+    """
     if target.is_dir():
         raise AnnpotError(f"'{path}' is a folder, a file name expected")
     if target.exists() and not target.is_file():
@@ -341,20 +347,3 @@ def join_strings(strings: Iterable[str]) -> npt.NDArray[np.uint8]:
     if joined.count("\0") >= len(texts):
         raise ValueError("a text with a NUL cannot be written")
     return np.frombuffer(_encode(joined), np.uint8)
-
-
-def check_writable(path: Path) -> None:
-    """Check that ``path`` can be written, before hours of work.
-
-    Raises
-    ------
-    AnnpotError
-        If its folder is missing or read-only, or it is a folder or device itself.
-    """
-    target = resolve(path)
-    _check_replaceable(path, target)
-    with (
-        errors_naming(path),
-        tempfile.NamedTemporaryFile(dir=target.parent, prefix=f"{target.name}."),
-    ):
-        pass

@@ -12,7 +12,7 @@ import numpy as np
 
 from annpot.errors import AnnpotError, FileFormatError, InputError
 from annpot.format import container, reading
-from annpot.format.writing import check_writable
+from annpot.format.outputs import check_writable
 from annpot.generation.manifest import (
     Manifest,
     check_settings,
@@ -115,7 +115,7 @@ def _look(
             f"there is nothing to resume: no '{folder.manifest}'; without --resume, or "
             "with --resume auto, the set is made from the beginning"
         )
-    check_writable(output)
+    check_writable(output, container.FINGERPRINTS)
     new, portions = plan(settings, base)
     if output.exists() and any(output.samefile(file.path) for file in new.files):
         raise InputError(

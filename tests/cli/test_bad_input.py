@@ -188,6 +188,49 @@ CASES = {
         2,
         "descriptor.weights: no weight for O",
     ),
+    # outputs
+    "a set for a potential": (
+        nothing,
+        "train -o fingerprints.h5 -i other.h5",
+        2,
+        "output 'fingerprints.h5' is a fingerprint set, which would be replaced",
+    ),
+    "a potential for a set": (
+        nothing,
+        "generate -o potential.h5",
+        2,
+        "output 'potential.h5' is a potential, which would be replaced: please choose",
+    ),
+    "a set for structures": (
+        nothing,
+        f"predict {TEST} -o fingerprints.h5",
+        2,
+        "output 'fingerprints.h5' is a fingerprint set",
+    ),
+    "a set for a table": (
+        nothing,
+        f"predict {TEST} --results fingerprints.h5",
+        2,
+        "output 'fingerprints.h5' is a fingerprint set",
+    ),
+    "a potential for a choice": (
+        nothing,
+        "select test -o potential.h5",
+        2,
+        "output 'potential.h5' is a potential",
+    ),
+    "a set as structures": (
+        nothing,
+        f"convert {TEST} fingerprints.h5 --to extxyz",
+        2,
+        "output 'fingerprints.h5' is a fingerprint set",
+    ),
+    "a set as a potential": (
+        nothing,
+        "convert potential.h5 fingerprints.h5",
+        2,
+        "output 'fingerprints.h5' is a fingerprint set",
+    ),
     "foreign override": (
         nothing,
         [*"generate --set".split(), "descriptor.central={Fe: {radial: {order: 1}}}"],
@@ -335,7 +378,12 @@ CASES = {
     # files to predict
     "nothing to predict": (nothing, "predict", 2, "no structure files given"),
     "no file": (nothing, "predict a.xsf", 1, "'a.xsf': no such file"),
-    "folder to predict": (nothing, "predict train", 1, "'train': is a folder"),
+    "folder to predict": (
+        lambda folder: (folder / "empty").mkdir(),
+        "predict empty",
+        2,
+        "files: 'empty': expected files with structures in it",
+    ),
     "no list": (nothing, "predict --files-from l", 2, "'l' cannot be read: No such"),
     "binary list": (
         write(b"\xff\xfe", "l"),

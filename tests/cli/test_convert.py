@@ -288,7 +288,7 @@ WRONG = {
     "OUT forgotten": (
         "potential.h5 committee.h5 potential2.h5",
         2,
-        "'potential2.h5' is a single potential, which a committee would replace",
+        "'potential2.h5' is a potential, which would be replaced: please choose",
     ),
 }
 
@@ -302,16 +302,6 @@ def test_errors(work, arguments, exit_code, message):
     assert message in result.stderr
     assert result.stderr.count("\n") == 1 or "Usage" in result.stderr
     assert set(work.rglob("*")) == before
-
-
-def test_a_potential_replaces_no_fingerprint_set(made, tmp_path):
-    for name in ("potential.h5", "fingerprints.h5"):
-        shutil.copy(made / name, tmp_path)
-    before = (tmp_path / "fingerprints.h5").read_bytes()
-    names = "potential.h5", "fingerprints.h5"
-    result = convert(*names, folder=tmp_path, exit_code=2)
-    assert "is a fingerprint set, which a potential would replace" in result.stderr
-    assert (tmp_path / "fingerprints.h5").read_bytes() == before
 
 
 def test_names_of_files_for_aenet(work):
