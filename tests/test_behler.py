@@ -132,6 +132,13 @@ DESCRIPTORS |= {
             {"type": "G5", "neighbours": ["Ti", "N"], **ANGLE, "r_s": -0.3},
         ],
     ),
+    "an angle that does not count": behler(
+        [
+            {"type": "G5", "neighbours": ["O", "O"], **ANGLE, "lambda": 0, "zeta": 1},
+            {"type": "G2", "neighbours": ["O"], **GAUSSIAN},
+        ],
+        [{"type": "G5", "neighbours": ["Ti", "Ti"], **ANGLE, "lambda": 0, "zeta": 1}],
+    ),
     "beside Chebyshev": Descriptor(
         (*systems.SMALL.parts, *two_of("G4", **ANGLE).parts, *systems.SMALL.parts)
     ),

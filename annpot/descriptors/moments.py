@@ -174,7 +174,7 @@ def make_recipe(centrals: Sequence[Central], shells: tuple[float, ...]) -> Recip
         ).reshape(-1, 2),
         selves_of_squares=_sparse(selves),
         features_of_products=_sparse(product_entries),
-        first_feature_s=integers(map(_first_feature, product_entries)),
+        first_feature_s=integers(map(_first_feature, centrals, product_entries)),
         harmonics=recurrence_table(max(0, int(l_max_s.max()))),
     )
 
@@ -224,10 +224,11 @@ def _sparse(lists: Sequence[Sequence[Entry]]) -> SparseMap:
     )
 
 
-def _first_feature(entries: Sequence[Entry]) -> int:
-    """Return the first feature of a map that is one to one and in order; else -1."""
+def _first_feature(central: Central, entries: Sequence[Entry]) -> int:
+    """Return the first feature of a map of all products, in order; else -1."""
+    n_products = sum(size * (size + 1) // 2 for size in central.blocks)
     first = entries[0].target if entries else 0
-    plain = [Entry(i, first + i, 1.0) for i in range(len(entries))]
+    plain = [Entry(i, first + i, 1.0) for i in range(n_products * (central.l_max + 1))]
     return first if list(entries) == plain else -1
 
 

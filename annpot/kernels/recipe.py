@@ -120,7 +120,7 @@ class Recipe(NamedTuple):
     features_of_products: SparseMap
     """From ``q (l_max + 1) + l`` to features, by central species."""
     first_feature_s: Integers
-    """If that map is one to one, in order: the first feature; else -1."""
+    """If that map takes all products one to one, in order: the first; else -1."""
     harmonics: Array
     """`annpot.kernels.harmonics.recurrence_table`."""
 
