@@ -86,8 +86,10 @@ class Stack:
     @cached_property
     def _folded_khf(self) -> list[Array]:
         """``dZ/dG`` of the first layers, times the scale of the energy."""
-        return [
-            member.energy_scale * member.network.weights[0] * member.scale_f
+        return [  # in the order that kernels take for granted
+            member.energy_scale
+            * np.ascontiguousarray(member.network.weights[0])
+            * member.scale_f
             for member in self.members
         ]
 

@@ -159,6 +159,20 @@ def test_members_may_be_scaled_differently():
         assert_close(found.F_knc[k], alone.F_nc)
 
 
+def test_weights_may_lie_in_memory_in_any_order():
+    first, *_ = members_of("resolved")
+    models = []
+    for model in first.models:
+        weights = tuple(np.asfortranarray(W) for W in model.network.weights)
+        models.append(replace(model, network=replace(model.network, weights=weights)))
+    found = evaluate_all(
+        [replace(first, models=tuple(models))], forces=True, stress=False
+    )
+    alone = first.evaluate(stack_all())
+    assert_close(found.E_ks[0], alone.E_s)
+    assert_close(found.F_knc[0], alone.F_nc)
+
+
 def moved_energies(members, structure, V_nc, strain_cc, t):
     structure = move(structure, V_nc, strain_cc, t)
     return evaluate_all(members, [structure], forces=False, stress=False).E_ks[:, 0]
