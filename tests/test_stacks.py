@@ -77,6 +77,8 @@ def test_each_energy_gets_the_forces_that_it_gets_alone(name):
         part_nc, _ = descriptor.compute_forces(features, dEdG_f, structures=some)
         np.testing.assert_array_equal(some_knc[k], part_nc)
     assert not np.allclose(F_knc[0], F_knc[1])
+    strided_knc, _ = descriptor.compute_all_forces(features, np.asfortranarray(dEdG_kf))
+    np.testing.assert_array_equal(strided_knc, F_knc)
 
 
 @pytest.mark.parametrize("name", ["as by default", "nine radial functions"])

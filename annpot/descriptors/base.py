@@ -322,6 +322,7 @@ class Descriptor:
 
         In one pass over the pairs; with the bits that `compute_forces` gives of each.
         """
+        dEdG_kf = np.ascontiguousarray(dEdG_kf)  # kernels take that for granted
         batch, K = features.batch, len(dEdG_kf)
         n_atoms, chunk_ki = batch.n_atoms, _chunks(batch, structures)
         rows = chunk_ki[:, 3] - chunk_ki[:, 2]
