@@ -53,8 +53,10 @@ def summarise(path: Path) -> Finished | None:
         created = reading.read_attribute(file, container.CREATED, str)
         if kind == container.FINGERPRINTS:
             summary = _summarise_set(file)
-        else:
+        elif kind in (container.POTENTIAL, container.COMMITTEE):
             summary = _summarise_potential(file, kind)
+        else:  # a checkpoint or part that was renamed
+            summary = container.KINDS[kind].noun
     return Finished(kind, created, summary)
 
 

@@ -155,7 +155,8 @@ def stumble(*arguments):
     return size_structures(*arguments)
 
 posing.size_structures = stumble
-ranks.PATIENCE[75] = ranks.PATIENCE[130] = 2.0
+if RANKS == (1,):  # else both end, however long that takes
+    ranks.PATIENCE[75] = ranks.PATIENCE[130] = 2.0
 from annpot.cli.main import main
 main()
 """

@@ -166,6 +166,13 @@ def test_a_damaged_checkpoint_is_told(stopped):
     assert "cannot" in mine["left"]["problem"] or "is not" in mine["left"]["problem"]
 
 
+def test_a_copy_of_a_checkpoint_is_told(stopped):
+    shutil.copy(stopped / "potential.h5.checkpoint", stopped / "copy.h5")
+    found, code = status(stopped, "copy.h5")
+    assert (found["copy.h5"]["state"], code) == ("finished", 0)
+    assert found["copy.h5"]["finished"]["summary"] == "the checkpoint of a training"
+
+
 @pytest.mark.parametrize(
     "name",
     ["potential.h5", "potential.h5.run", "potential.h5.checkpoint"],
