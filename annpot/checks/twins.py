@@ -18,6 +18,8 @@ SAME = 1e-6
 N_AXES, N_CANDIDATES = 6, 16
 """Principal axes along which so many candidates for the nearest are found: in more
 dimensions, a tree is no faster than a look at all pairs."""
+FEW = 3000
+"""Structures of a group up to which that is quick enough: a second."""
 AT_ONCE = 2000
 """Structures whose candidates are compared at once."""
 
@@ -40,11 +42,12 @@ def find_twins(
 
     Method: structures are grouped by their reduced formula. Within a group, those whose
     vectors agree to `SAME` form a chain (each paired with the first of its kind), and
-    one of each kind goes into a k-d tree (scipy), of its coordinates along the `N_AXES`
-    principal axes of the group. Of the `N_CANDIDATES` that are nearest there, the
-    `N_NEAREST` that are nearest in all coordinates are taken. Distances along the axes
-    are never larger than the true ones, so one of the nearest is missed only where more
-    than that many others come closer along the axes, in sets of many thousands.
+    one of each kind goes into a k-d tree (scipy), in groups of more than `FEW` only of
+    its coordinates along the `N_AXES` principal axes. Of the `N_CANDIDATES` that are
+    nearest there, the `N_NEAREST` that are nearest in all coordinates are taken.
+    Distances along the axes are never larger than the true ones, so one of the nearest
+    is missed only where more than that many others come closer along the axes: hardly
+    ever one that is far nearer than others are.
     So there are at most ``1 + N_NEAREST`` pairs for each structure, and memory grows
     with the number of structures only. Structures that follow each other in the same
     file are paired, too: those of a molecular dynamics run.
@@ -102,8 +105,10 @@ def _find_nearest(X_ud: Array) -> tuple[Integers, Integers]:
     from scipy.spatial import cKDTree
 
     D_ud = X_ud - X_ud.mean(axis=0)
-    _, axes_dd = np.linalg.eigh(D_ud.T @ D_ud)
-    Y_ua = D_ud @ axes_dd[:, -N_AXES:]
+    Y_ua = D_ud
+    if len(X_ud) > FEW:
+        _, axes_dd = np.linalg.eigh(D_ud.T @ D_ud)
+        Y_ua = D_ud @ axes_dd[:, -N_AXES:]
     tree, found_i, found_j = cKDTree(Y_ua), [], []
     n_candidates = min(N_CANDIDATES + 1, len(X_ud))
     for first in range(0, len(X_ud), AT_ONCE):

@@ -13,7 +13,7 @@ from annpot.checks.energies import fit_robustly
 from annpot.checks.steps import find_steps
 from annpot.checks.subject import examine
 from annpot.checks.surroundings import compute_surroundings
-from annpot.checks.twins import N_NEAREST, Twins, find_twins, group_alike
+from annpot.checks.twins import FEW, N_NEAREST, Twins, find_twins, group_alike
 from annpot.dataset import split_labels
 from annpot.settings import TrainSettings
 from checks.crystals import clean, crystal, sample_of, structure_of
@@ -56,7 +56,7 @@ def test_pairs_of_equal_structures_do_not_grow_with_their_square():
 
 
 def test_near_structures_are_found_among_many():
-    n, n_near = 3000, 500
+    n, n_near = FEW, 500
     rng = np.random.default_rng(0)
     vectors = rng.normal(size=(n + n_near, 16))
     near = rng.choice(n, n_near, replace=False)
