@@ -76,7 +76,7 @@ def _noting(stop: Stop | None) -> Iterator[None]:
         return
     stop.raising = False
     yield
-    stop.raising = True
+    stop.raising = True  # not after an error: this rank is on its way out
 
 
 def _run(trainer: Trainer, keeper: Keeper | None, lead: Lead | None = None) -> None:
