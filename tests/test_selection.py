@@ -374,7 +374,8 @@ def test_structures_that_cannot_be_used(made, tmp_path):
         (["fingerprints.h5", "train"], 2, "structure files or one fingerprint set"),
         (["train", "--index", "x"], 2, "index 'x'"),
         (["train", "-n", 2, "-o", "no/where.xyz"], 1, "please make the folder first"),
-        (["fingerprints.h5", "-o", "fingerprints.h5"], 2, "this file is read"),
+        (["fingerprints.h5", "-o", "fingerprints.h5"], 2, "set, which would be repla"),
+        (["test", "-o", "test/structure0195.xsf"], 2, "this file is read"),
     ],
 )
 def test_wrong_usage(work, arguments, code, message):
