@@ -15,7 +15,7 @@ import click
 
 from annpot.errors import InputError
 from annpot.launch import launched
-from annpot.runs.interruption import GOES_ON, INTERRUPTED
+from annpot.runs.interruption import GOES_ON, INTERRUPTED, ignore
 
 if TYPE_CHECKING:
     from annpot.parallel import Ranks
@@ -89,6 +89,7 @@ def _end(ranks: Ranks, code: int, message: str, stderr: IO[str]) -> int:
 
     A rank that failed ends the others if they do not come to an end themselves.
     """
+    ignore()  # launchers repeat signals; those who are not at their end answer them
     patience = PATIENCE.get(code, math.inf)
     if ranks.rank == 0:  # it is the one to tell what went wrong everywhere
         patience /= 2

@@ -45,6 +45,14 @@ class Stopped(BaseException):
         return words if self.goes_on is None else f"{words}; {self.goes_on}"
 
 
+def ignore() -> None:
+    """Ignore the `SIGNALS` from now on: this process has done its part."""
+    for name in SIGNALS:
+        known = getattr(signal, name, None)
+        if known is not None:
+            signal.signal(known, signal.SIG_IGN)
+
+
 @dataclass
 class Stop:
     """What signals asked for so far."""
