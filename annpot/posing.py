@@ -35,10 +35,12 @@ from annpot.shards import Shard, cut
 from annpot.structures.structure import Array, Batch, Integers
 
 N_TEST_VECTORS = 3
-DISTANCE_COPIES = 5
-"""Of the distances: those found, together, as sent, as received, and sorted."""
-OBJECT_BYTES = 8000
-"""What Python needs for a shard beside its arrays."""
+DISTANCE_COPIES = 4
+"""Of the distances: those found, together, as sent, and together as received."""
+MATRICES = 3
+"""Of the features of each species: covariances, and two maps made of them."""
+OBJECT_BYTES = 5000
+"""What Python needs for a shard beside its arrays: 4300 as it counts, and gaps."""
 LATER_BYTES = 10_000_000
 """What modules and memory pages need that are not used before the training."""
 
@@ -89,7 +91,12 @@ def pose(
     caching = CachingDescriptor(descriptor.parts, strains=virials)
     shards_of, sizes = _cut(fingerprints, caching, sets, networks, forces, ranks)
     rest = memory.resident() + LATER_BYTES + OBJECT_BYTES * len(sizes)
-    rest += max(_distance_bytes(training), _optimiser_bytes(settings, networks))
+    rest += _matrix_bytes(descriptor)
+    rest += max(  # one after the other
+        _survey_bytes(descriptor, len(shards_of[0])),
+        _distance_bytes(training),
+        _optimiser_bytes(settings, networks),
+    )
     budget = memory.budget(settings.memory, ranks.local_size)
     room = budget.bytes - rest
     at_once = count_visits(sizes, room, thread_count())
@@ -165,6 +172,16 @@ def _optimiser_bytes(settings: TrainSettings, networks: Sequence[Network]) -> in
     n_vectors = 2 * settings.lbfgs.memory + 12 if settings.method == "lbfgs" else 10
     n_weights = sum(network.n_weights for network in networks)
     return 8 * (n_vectors + 8 * thread_count()) * n_weights
+
+
+def _matrix_bytes(descriptor: Descriptor) -> int:
+    """Return what the maps of the features to inputs and distances need."""
+    return 8 * MATRICES * int((descriptor.n_features_s**2).sum())
+
+
+def _survey_bytes(descriptor: Descriptor, n_shards: int) -> int:
+    """Return what the means of the features of all training shards need."""
+    return 8 * n_shards * int(descriptor.n_features_s.sum())
 
 
 def _distance_bytes(training: Targets) -> int:
