@@ -18,7 +18,8 @@ from annpot.potential import Evaluation
 from annpot.predictor import Predictor
 from annpot.structures.structure import Array, Batch, Integers
 
-BATCH_ATOMS = 5000
+BATCH_ATOMS = 1000
+"""As in a shard: tables need no more memory than the training before."""
 
 
 @dataclass(frozen=True)

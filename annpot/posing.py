@@ -35,10 +35,12 @@ from annpot.shards import Shard, cut
 from annpot.structures.structure import Array, Batch, Integers
 
 N_TEST_VECTORS = 3
-DISTANCE_COPIES = 5
-"""Of the distances: those found, together, as sent, as received, and sorted."""
-OBJECT_BYTES = 8000
-"""What Python needs for a shard beside its arrays."""
+DISTANCE_COPIES = 4
+"""Of the distances: those found, together, as sent, and together as received."""
+MATRICES = 3
+"""Of the features of each species: covariances, and two maps made of them."""
+OBJECT_BYTES = 5000
+"""What Python needs for a shard beside its arrays: 4300 as it counts, and gaps."""
 LATER_BYTES = 10_000_000
 """What modules and memory pages need that are not used before the training."""
 
@@ -85,7 +87,7 @@ def pose(
     caching = CachingDescriptor(descriptor.parts, strains=virials)
     shards_of, sizes = _cut(fingerprints, caching, sets, networks, forces, ranks)
     budget = memory.budget(settings.memory, ranks.local_size)
-    rest = _count_rest(sets[0], len(sizes), settings, networks)
+    rest = _count_rest(sets[0], descriptor, networks, settings, shards_of)
     at_once = count_visits(sizes, budget.bytes - rest, thread_count())
     ledger = Ledger(sizes, budget.bytes - rest, forces=forces, at_once=at_once)
     scale = _energy_scale(sets[0])
@@ -110,13 +112,22 @@ def pose(
 
 
 def _count_rest(
-    training: Targets, n_shards: int, settings: TrainSettings, networks: list[Network]
+    training: Targets,
+    descriptor: Descriptor,
+    networks: list[Network],
+    settings: TrainSettings,
+    shards_of: list[list[Shard]],
 ) -> float:
     """Return the bytes that the process needs beside shards and visits to them."""
-    # before the optimiser begins, limits are fitted to the distances of all atoms
-    distances = 8 * DISTANCE_COPIES * training.batch.n_atoms
-    work = max(distances, _optimiser_bytes(settings, networks))
-    return memory.resident() + LATER_BYTES + OBJECT_BYTES * n_shards + work
+    n_features_s = descriptor.n_features_s
+    work = max(  # one after the other: means, limits of distances, optimiser
+        8 * len(shards_of[0]) * int(n_features_s.sum()),
+        8 * DISTANCE_COPIES * training.batch.n_atoms,
+        _optimiser_bytes(settings, networks),
+    )
+    objects = OBJECT_BYTES * sum(map(len, shards_of))
+    matrices = 8 * MATRICES * int((n_features_s**2).sum())
+    return memory.resident() + LATER_BYTES + objects + matrices + work
 
 
 def _plan(

@@ -84,12 +84,14 @@ def prepare(
         Makes the model when the statistics of the training set are known.
     """
     descriptor = Descriptor(caching.parts)
-    survey = Survey(len(descriptor.species))
+    survey = Survey(descriptor.n_features_s)
     drafts = [
         _draft(caching, shard, k, ledger, survey.look)
         for k, shard in enumerate(shards_of[0])
     ]
-    statistics = survey.statistics(descriptor.n_features_s, ranks)
+    statistics = survey.statistics(ranks)
+    shortest_st = ranks.minimum(survey.shortest_st)
+    del survey  # the distances of all atoms take its room
     model = make_model(statistics)
     domains = [begin_domain(found, DOMAIN_FLOOR) for found in statistics]
     squares_s: list[list[Array]] = [[] for _ in domains]
@@ -116,7 +118,6 @@ def prepare(
             others.append(_finish(shard, raw, model, ledger.forces))
             k += 1
         prepared.append(others)
-    shortest_st = ranks.minimum(survey.shortest_st)
     return Prepared(model, prepared, domains, shortest_st)
 
 
@@ -176,10 +177,13 @@ def _finish(shard: Shard, raw: Features | None, model: Model, forces: bool) -> S
 class Survey:
     """What the features of the training set are like, shard by shard."""
 
-    def __init__(self, n_species: int) -> None:
+    def __init__(self, n_features_s: Integers) -> None:
+        n_species = len(n_features_s)
         self.shortest_st = np.full((n_species, n_species), np.inf)
-        self._found: list[list[Statistics]] = [[] for _ in range(n_species)]
-        """Of each species in each shard, without covariances."""
+        self._means: list[list[tuple[int, Array]]] = [[] for _ in range(n_species)]
+        """Number of atoms and mean features of each species in each shard."""
+        self._limits = [np.full((2, int(n)), np.inf) for n in n_features_s]
+        """Of each species the smallest features, and minus the largest."""
         self._squares: list[ExactSum | None] = [None] * n_species
 
     def look(self, features: Features) -> None:
@@ -190,38 +194,38 @@ class Survey:
             squares.add(found.n_atoms * found.covariance_ff)
             self._squares[s] = squares
             if found.n_atoms:
-                self._found[s].append(replace(found, covariance_ff=np.zeros((0, 0))))
+                self._means[s].append((found.n_atoms, found.mean_f))
+                limits = self._limits[s]
+                np.minimum(limits, [found.min_f, -found.max_f], out=limits)
         nearest_nt = find_nearest(features.neighbours)
         np.minimum.at(self.shortest_st, features.batch.species_n, nearest_nt)
 
-    def statistics(self, n_features_s: Integers, ranks: Ranks) -> list[Statistics]:
+    def statistics(self, ranks: Ranks) -> list[Statistics]:
         """Return the statistics of each species over the shards of all ranks."""
         return [
-            _merge(found, squares, int(n_features), ranks)
-            for found, squares, n_features in zip(
-                self._found, self._squares, n_features_s, strict=True
+            _merge(means, limits, squares, ranks)
+            for means, limits, squares in zip(
+                self._means, self._limits, self._squares, strict=True
             )
         ]
 
 
 def _merge(
-    found: Sequence[Statistics],
+    means: Sequence[tuple[int, Array]],
+    limits: Array,
     squares: ExactSum | None,
-    n_features: int,
     ranks: Ranks,
 ) -> Statistics:
     """Return the statistics of many shards; the same bits whoever has which."""
-    nothing_f = np.zeros(n_features)
-    sums = [np.append(n.n_atoms, n.n_atoms * n.mean_f) for n in found]
-    n_atoms, *sum_f = ranks.total([np.append(0.0, nothing_f), *sums])
+    sums = (np.append(n, n * part_f) for n, part_f in means)
+    nothing = np.zeros(1 + limits.shape[1])
+    n_atoms, *sum_f = ranks.total(chain([nothing], sums))
     mean_f = np.array(sum_f) / max(1.0, n_atoms)
     squares_ff = ranks.combine(squares).value()
-    steps = ((n.n_atoms, n.mean_f - mean_f) for n in found)
+    steps = ((n, part_f - mean_f) for n, part_f in means)
     between = (n * np.outer(step_f, step_f) for n, step_f in steps)
     squares_ff += ranks.total(chain([np.zeros_like(squares_ff)], between))
-    limits = [np.stack([n.min_f, -n.max_f]) for n in found]
-    none = np.full((1, 2, n_features), np.inf)
-    min_f, minus_max_f = ranks.minimum(np.min([*none, *limits], axis=0))
+    min_f, minus_max_f = ranks.minimum(limits)
     return Statistics(
         n_atoms=int(n_atoms),
         min_f=min_f,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -10,8 +12,11 @@ import pytest
 from commands import run
 
 from annpot import memory, posing
+from annpot.dataset import Split
+from annpot.extrapolation import begin_domain
 from annpot.fingerprints import load_set
 from annpot.pairs import find_packed_pairs, take_pairs, unpack_pairs
+from annpot.parallel import ALONE
 from annpot.planning import (
     Kept,
     Ledger,
@@ -22,7 +27,9 @@ from annpot.planning import (
     count_visits,
     peak,
 )
+from annpot.posing import pose
 from annpot.potential import Potential
+from annpot.preparation import _gather
 from annpot.settings import load_settings
 from annpot.shards import cut
 from annpot.training import train
@@ -192,6 +199,49 @@ def test_atoms_many_cells_away_are_found(example):
     )
 
 
+def trace(action):
+    """Return the bytes that are held after an action, and at most meanwhile."""
+    gc.collect()
+    tracemalloc.start()
+    try:
+        result = action()
+        gc.collect()
+        return result, *tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+
+def test_copies_of_distances(example):
+    domain, n = begin_domain(example.statistics[0], 1e-4), 200_000
+    rng = np.random.default_rng(0)
+
+    def limit():
+        parts = [rng.random(n // 4) for _ in range(4)]
+        return domain.with_limits(_gather(parts, ALONE))
+
+    _, _, most = trace(limit)
+    assert most / (8 * n) == pytest.approx(posing.DISTANCE_COPIES, rel=0.05)
+
+
+def test_what_python_needs_for_a_shard(example, monkeypatch):
+    settings = load_settings(None, {"train.memory": "20G"}).train
+    nothing = np.zeros(0, dtype=np.int64)
+    parts = Split(np.arange(12), nothing, nothing)
+
+    def measure(shard_bytes):
+        monkeypatch.setattr(posing, "SHARD_BYTES", shard_bytes)
+        rng = np.random.default_rng(0)
+        problem, held, _ = trace(lambda: pose(example, settings, parts, rng))
+        plan = problem.memory
+        return plan.n_shards, held - sum(n_bytes for _, n_bytes in plan.kept.values())
+
+    pose(example, settings, parts, np.random.default_rng(0))  # loads what is needed
+    (n_few, few), (n_many, many) = measure(1e9), measure(1.0)
+    assert (n_few, n_many) == (1, 12)
+    needed = (many - few) / (n_many - n_few)
+    assert 0.7 * posing.OBJECT_BYTES < needed < posing.OBJECT_BYTES
+
+
 def fit(example, monkeypatch, room, method, stress_weight=0.0):
     """Return the plan and the result of a training with so much room."""
     monkeypatch.setattr(posing, "SHARD_BYTES", 3e5)
@@ -200,6 +250,7 @@ def fit(example, monkeypatch, room, method, stress_weight=0.0):
     # neither the cores of the machine nor what else is in memory matter
     monkeypatch.setattr(posing, "thread_count", lambda: 2)
     monkeypatch.setattr(memory, "resident", lambda: 10**9)
+    monkeypatch.setattr(posing, "MATRICES", 0)
 
     def budget(wanted, n_sharing):
         return memory.Budget(int(memory.resident() + room), "as wanted")

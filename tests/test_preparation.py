@@ -19,10 +19,10 @@ def compute(structures):
 
 @pytest.mark.parametrize("step", [1, -1])
 def test_statistics_of_shards_are_those_of_all_atoms(step):
-    survey = Survey(len(SPECIES))
+    survey = Survey(DESCRIPTOR.n_features_s)
     for structure in STRUCTURES[::step]:
         survey.look(compute([structure]))
-    found = survey.statistics(DESCRIPTOR.n_features_s, ALONE)
+    found = survey.statistics(ALONE)
     whole = compute(STRUCTURES)
     for s, G_nf in enumerate(whole.blocks(whole.G_f)):
         assert found[s].n_atoms == len(G_nf)

@@ -183,6 +183,11 @@ def _save(potential: Potential | Committee, settings: Settings) -> Path:
         potential.save(path)
     except AnnpotError as error:
         report.say(f"Error: {error}; trying the folder for temporary files")
-        path = Path(tempfile.mkdtemp(prefix="annpot-")) / path.name
-        potential.save(path)
+        folder = Path(tempfile.mkdtemp(prefix="annpot-"))
+        path = folder / path.name
+        try:
+            potential.save(path)
+        except AnnpotError:
+            folder.rmdir()
+            raise
     return path

@@ -573,7 +573,7 @@ def test_full_devices(work):
 
 @pytest.mark.skipif(os.name != "posix", reason="needs signals")
 @pytest.mark.parametrize("command", ["generate", "train"])
-def test_a_disk_that_fills_up(work, command):
+def test_a_disk_that_fills_up(work, command, tmp_path):
     resource = pytest.importorskip("resource")
     limit = 100_000 if command == "generate" else 20_000
     code = (
@@ -587,10 +587,12 @@ def test_a_disk_that_fills_up(work, command):
     process = subprocess.run(
         [sys.executable, "-c", code, command],
         cwd=work,
+        env=os.environ | {"TMPDIR": str(tmp_path)},
         capture_output=True,
         text=True,
     )
     assert process.returncode == 1, process.stderr
+    assert not list(tmp_path.glob("annpot-*"))
     assert f"Error: '{output}" in process.stderr  # or a part of it
     assert "' cannot be written: File too large" in process.stderr
     assert "Traceback" not in process.stderr

@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import signal
+import tempfile
 import time
 from pathlib import Path
 
@@ -291,9 +292,10 @@ def test_a_potential_that_cannot_be_written_costs_nothing(work, monkeypatch, tmp
         real(self, path)
 
     monkeypatch.setattr(Committee, "save", save)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     failed = train(work, "--set", "train.checkpoint_every=1e-9")
     assert failed.exit_code == 1
-    assert "Error: the potential is in '" in failed.stderr
+    assert f"Error: the potential is in '{tmp_path}/annpot-" in failed.stderr
     monkeypatch.undo()
     assert train(work, "--resume").exit_code == 0
     assert left(work) == []
