@@ -30,6 +30,7 @@ from annpot.planning import (
 from annpot.posing import pose
 from annpot.potential import Potential
 from annpot.preparation import _gather
+from annpot.scaling import compute_statistics
 from annpot.settings import load_settings
 from annpot.shards import cut
 from annpot.training import train
@@ -239,7 +240,43 @@ def test_what_python_needs_for_a_shard(example, monkeypatch):
     (n_few, few), (n_many, many) = measure(1e9), measure(1.0)
     assert (n_few, n_many) == (1, 12)
     needed = (many - few) / (n_many - n_few)
-    assert 0.7 * posing.OBJECT_BYTES < needed < posing.OBJECT_BYTES
+    assert 0.5 * posing.OBJECT_BYTES < needed < posing.OBJECT_BYTES
+
+
+def test_matrices_of_features():
+    settings = load_settings(None, {}).train
+    G_nf = np.random.default_rng(0).random((300, 200))
+
+    def make():
+        known = compute_statistics(G_nf)
+        domain = begin_domain(known, 1)
+        return known, domain, posing._fit_scaling(known, settings, ALONE)
+
+    _, held, _ = trace(make)
+    assert held / (8 * 200**2) == pytest.approx(posing.MATRICES, rel=0.05)
+
+
+def test_what_is_counted_beside_the_shards(example, monkeypatch):
+    """Each term by its own definition, the others being constant."""
+    settings = load_settings(None, {}).train
+    rng = np.random.default_rng(0)
+    targets = posing._find_targets(example, Split(*[np.arange(12)] * 3), settings)[0][0]
+    networks = posing._initial_networks(example.descriptor, settings, rng)
+    monkeypatch.setattr(memory, "resident", lambda: 10**9)
+
+    def count(n_shards):
+        shards_of = [[None] * n for n in n_shards]
+        parts = targets, example.descriptor, networks, settings, shards_of
+        return posing._count_rest(*parts)
+
+    n_f = np.array(example.descriptor.n_features_s, dtype=float)
+    few = count([10, 10])
+    assert count([10, 20]) - few == 10 * posing.OBJECT_BYTES
+    many, more = 10**6, 2 * 10**6  # means of the features need most then
+    difference = count([more]) - count([many])
+    assert difference == many * (posing.OBJECT_BYTES + 8 * n_f.sum())
+    monkeypatch.setattr(posing, "MATRICES", posing.MATRICES + 1)
+    assert count([10, 10]) - few == 8 * (n_f**2).sum()
 
 
 def fit(example, monkeypatch, room, method, stress_weight=0.0):
